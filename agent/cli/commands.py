@@ -1,0 +1,13 @@
+"""The list of commands: each is registered here, and only once it works."""
+
+from __future__ import annotations
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Put every command on ``app``; called once, before it runs."""
+    if app.registered_commands or app.registered_groups:
+        return

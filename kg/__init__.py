@@ -1,0 +1,1 @@
+"""Terms, typed edges, graph back ends, ontology mathematics and grounding."""

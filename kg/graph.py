@@ -1,0 +1,112 @@
+"""The one interface of the knowledge graph: every read that the rest of Celloquy makes.
+
+Two back ends implement it: :mod:`kg.embedded` (SQLite and networkx) and :mod:`kg.cypher` (Neo4j
+over Bolt). One compliance suite (tests/kg/test_compliance.py) runs on both; answers are equal,
+order included. Ontology mathematics on top of these reads is in :mod:`kg.ontology`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from kg.terms import IS_A, Category, Curie, Edge, Release, Scope, Term
+
+__all__ = ["Count", "Direction", "KnowledgeGraph", "LexicalEntry"]
+
+Direction = Literal["out", "in", "both"]
+"""``out``: the node is the subject; ``in``: it is the object."""
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalEntry:
+    """One name of one term: what grounding looks up.
+
+    ``key`` is the normalised form (:func:`kg.lexicon.normalise`), ``text`` the name as written
+    in the source, ``scope`` how closely it fits.
+    """
+
+    key: str
+    text: str
+    scope: Scope
+    id: Curie
+    category: Category
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A row of :meth:`KnowledgeGraph.stats`: so many terms or edges of a kind, from a release."""
+
+    kind: Literal["term", "edge"]
+    type: str
+    source: str
+    release: str
+    n: int
+
+
+class KnowledgeGraph(Protocol):
+    """Typed reads over terms and edges.
+
+    No method takes a query in any language. Sequences are returned in a fixed order: terms by
+    id, edges by (predicate, subject, object, source, key), lexical entries by (scope, id, text).
+    Ids that do not exist yield ``None`` or nothing, never an error. Obsolete terms are present
+    (``Term.obsolete``) but carry no ontology edges.
+    """
+
+    @property
+    def releases(self) -> Mapping[str, Release]:
+        """The loaded sources by name."""
+
+    def term(self, id: Curie) -> Term | None:
+        """The term with exactly this id; replacements are not followed (see kg.ontology)."""
+
+    def terms(self, ids: Iterable[Curie]) -> dict[Curie, Term]:
+        """Those of ``ids`` that exist, in one read."""
+
+    def terms_of(self, category: Category, *, obsolete: bool = False) -> Sequence[Term]:
+        """All terms of a category; obsolete ones only on request."""
+
+    def lookup(self, keys: Iterable[str]) -> Mapping[str, Sequence[LexicalEntry]]:
+        """Lexical entries of each normalised key that has any; exact matches only."""
+
+    def search(
+        self, text: str, *, categories: Iterable[Category] = (), limit: int = 20
+    ) -> Sequence[LexicalEntry]:
+        """Names that share words or word beginnings with ``text``, best first (full text)."""
+
+    def edges(
+        self,
+        node: Curie,
+        *,
+        direction: Direction = "both",
+        predicates: Iterable[Curie] = (),
+        categories: Iterable[Category] = (),
+        evidence: Iterable[str] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Sequence[Edge]:
+        """The node's edges; empty filters mean all; ``categories`` are those of the other end."""
+
+    def count_edges(
+        self, node: Curie, *, direction: Direction = "both", predicates: Iterable[Curie] = ()
+    ) -> int:
+        """How many edges the node has (its degree over ``predicates``)."""
+
+    def edges_between(self, subject: Curie, object: Curie) -> Sequence[Edge]:
+        """All edges from ``subject`` to ``object``, over every predicate and source."""
+
+    def ancestors(self, id: Curie, predicates: Sequence[Curie] = (IS_A,)) -> Mapping[Curie, int]:
+        """Every ancestor with its distance in hops, the term itself (0) included.
+
+        Follows edges subject to object over ``predicates`` of the current releases.
+        """
+
+    def descendants(self, id: Curie, predicates: Sequence[Curie] = (IS_A,)) -> Mapping[Curie, int]:
+        """Every descendant with its distance in hops, the term itself (0) included."""
+
+    def stats(self) -> Sequence[Count]:
+        """Terms and edges by type, source and release."""
+
+    def close(self) -> None:
+        """Release files and connections; reads after it fail."""

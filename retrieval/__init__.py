@@ -1,0 +1,1 @@
+"""Passages and graph facts that bear on a question."""

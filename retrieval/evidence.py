@@ -1,0 +1,150 @@
+"""Evidence: one checkable piece of support, of one of five kinds, with a key from its content.
+
+A piece of evidence knows nothing of the question it answers. Its ``digest`` is a hash of what it
+states, so that the same fact found twice is one piece; the short keys of an answer (``E1``,
+``E2``) are given out by :func:`number` in order of appearance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from kg.terms import Edge, Path
+
+__all__ = [
+    "CellsEvidence",
+    "EdgeEvidence",
+    "Evidence",
+    "Kind",
+    "PassageEvidence",
+    "PathEvidence",
+    "PredictionEvidence",
+    "number",
+]
+
+Kind = Literal["ontology_path", "kg_edge", "passage", "cells", "prediction"]
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class PathEvidence:
+    """A walk through an ontology; each hop is an edge of the release named on it."""
+
+    path: Path
+    text: str
+    source: str
+    release: str
+    kind: Kind = "ontology_path"
+
+    @property
+    def digest(self) -> str:
+        """A hash of the nodes and of every hop."""
+        return _digest(self.kind, self.path.nodes, [edge.key for edge in self.path.edges])
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeEvidence:
+    """One edge of the graph with its provenance."""
+
+    edge: Edge
+    text: str
+    kind: Kind = "kg_edge"
+
+    @property
+    def source(self) -> str:
+        """The edge's primary knowledge source."""
+        return self.edge.source
+
+    @property
+    def release(self) -> str:
+        """The release of that source."""
+        return self.edge.release
+
+    @property
+    def digest(self) -> str:
+        """A hash of the edge."""
+        return _digest(self.kind, self.edge.key)
+
+
+@dataclass(frozen=True, slots=True)
+class PassageEvidence:
+    """A verbatim quote: ``stored_text[start:end] == quote`` for the citation's stored text.
+
+    The stored text of a PubMed citation is its title, a blank line and its abstract
+    (:func:`retrieval.medline.stored_text`).
+    """
+
+    pmid: str
+    quote: str
+    start: int
+    end: int
+    title: str
+    source: str
+    release: str
+    retracted: bool = False
+    kind: Kind = "passage"
+
+    @property
+    def text(self) -> str:
+        """The quote, marked where the article was retracted."""
+        return f"[retracted] {self.quote}" if self.retracted else self.quote
+
+    @property
+    def digest(self) -> str:
+        """A hash of the article, the offsets and the words."""
+        return _digest(self.kind, self.pmid, self.start, self.end, self.quote)
+
+
+@dataclass(frozen=True, slots=True)
+class CellsEvidence:
+    """A statistic computed from the attached cells: how, over which cells, with what result."""
+
+    statistic: str
+    value: float
+    n_cells: int
+    text: str
+    source: str
+    release: str = ""
+    kind: Kind = "cells"
+
+    @property
+    def digest(self) -> str:
+        """A hash of the statistic and its value."""
+        return _digest(self.kind, self.statistic, self.value, self.n_cells, self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionEvidence:
+    """A model's output, which is never a fact: says how good it was measured to be."""
+
+    text: str
+    source: str
+    release: str
+    measured: str
+    baseline: str
+    kind: Kind = "prediction"
+
+    @property
+    def digest(self) -> str:
+        """A hash of the prediction and of the model that made it."""
+        return _digest(self.kind, self.text, self.source, self.release)
+
+
+Evidence: TypeAlias = (
+    PathEvidence | EdgeEvidence | PassageEvidence | CellsEvidence | PredictionEvidence
+)
+
+
+def number(evidence: Iterable[Evidence]) -> dict[str, Evidence]:
+    """Give out the keys ``E1``, ``E2``, ... in order; equal pieces share the first key."""
+    seen: dict[str, Evidence] = {}
+    for piece in evidence:
+        seen.setdefault(piece.digest, piece)
+    return {f"E{i}": piece for i, piece in enumerate(seen.values(), start=1)}

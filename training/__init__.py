@@ -1,0 +1,1 @@
+"""Alignment, instruction tuning and the evaluation of every figure."""
