@@ -62,6 +62,8 @@ def shadowed(root: Path | None = None) -> list[str]:
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
+        if clashes := shadowed():
+            raise ImportError("another package hides a part of Celloquy: " + clashes[0])
         home = _PUBLIC[name]
         module = importlib.import_module(home if home != "agent" else f"agent.{name}")
         value = module if home == "agent" else getattr(module, name)

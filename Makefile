@@ -1,0 +1,71 @@
+# Two commands matter to a new user: `make demo` and `make test`. Both install what they need.
+#
+#   PYTHON            interpreter for the virtual environment (3.11 or newer)
+#   VENV              where it goes
+#   TORCH_INDEX_URL   an index that holds CPU builds of torch, where the default one gives CUDA
+#                     (see the README); unset by default
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX_URL ?=
+
+PIP = $(VENV)/bin/python -m pip
+BIN = $(VENV)/bin
+INDEX = $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test test-all check bench docs clean
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f"{sys.executable} is Python {v[0]}.{v[1]}; Celloquy needs 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	$(PIP) install --quiet --editable '.[plot]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.made pyproject.toml
+	$(PIP) install --quiet $(INDEX) --editable '.[all,test]'
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.check: $(VENV)/.test
+	$(PIP) install --quiet $(INDEX) --editable '.[all,test,check]'
+	@touch $@
+
+## The three jobs on real cells; leaves pictures and an annotated .h5ad in demo-output/.
+demo: $(VENV)/.demo
+	$(BIN)/celloquy demo --output demo-output
+
+## The fast tests, with everything they need installed and fetched.
+test: $(VENV)/.test
+	$(BIN)/celloquy data fetch core demo models literature
+	$(BIN)/celloquy kg build
+	$(BIN)/python -m pytest -m 'not slow'
+
+## Also the heavy ones.
+test-all: $(VENV)/.test
+	$(BIN)/celloquy data fetch core demo models literature
+	$(BIN)/celloquy kg build
+	$(BIN)/python -m pytest -m 'slow or not slow'
+
+## Lint, types, layers, and that generated documentation is current.
+check: $(VENV)/.check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+## Timings beside the field's tools, measured in one run.
+bench: $(VENV)/.test
+	$(BIN)/celloquy data fetch core demo models literature
+	$(BIN)/celloquy kg build
+	$(BIN)/python -m tests.benchmarks
+
+## Rewrite the generated parts of the README and of docs/.
+docs: $(VENV)/.test
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
