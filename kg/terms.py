@@ -34,6 +34,7 @@ __all__ = [
     "INTERACTS_WITH",
     "INVOLVED_IN",
     "IS_A",
+    "IS_A_OR_PART_OF",
     "LACKS_PART",
     "LACKS_PLASMA_MEMBRANE_PART",
     "LOCATED_IN",
@@ -232,6 +233,8 @@ def _table(rows: Iterable[Predicate]) -> Mapping[Curie, Predicate]:
 
 IS_A: Curie = "rdfs:subClassOf"
 PART_OF: Curie = "BFO:0000050"
+IS_A_OR_PART_OF: Curie = "celloquy:is_a_or_part_of"
+"""Where a source gives the parents of a term without saying which of the two they are."""
 HAS_PART: Curie = "BFO:0000051"
 DEVELOPS_FROM: Curie = "RO:0002202"
 CAPABLE_OF: Curie = "RO:0002215"
@@ -260,6 +263,7 @@ PREDICATES: Mapping[Curie, Predicate] = _table(
     (
         Predicate(IS_A, "is a", "has subtype", hierarchical=True),
         Predicate(PART_OF, "part of", "has part", hierarchical=True),
+        Predicate(IS_A_OR_PART_OF, "is a or part of", "has subtype or part", hierarchical=True),
         Predicate(HAS_PART, "has part", "is a part in"),
         Predicate(DEVELOPS_FROM, "develops from", "develops into"),
         Predicate(CAPABLE_OF, "capable of", "is a capability of"),
