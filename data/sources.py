@@ -1,39 +1,26 @@
-"""The pinned assets in the user's cache: where each one is, and how it got there.
+"""The pinned assets: what there is, where each one lies, and how to bring it here.
 
 ``path`` is the one call that readers need: it gives a verified file (or folder) and touches no
-network; it raises :class:`~data.errors.AssetMissing` with the command to run where the asset is
-not in the cache. ``fetch`` brings assets, ``update`` moves one to its newest official release.
-Knows nothing about what is inside the files.
-
-Layout of the cache, below :func:`data.locations.assets`::
-
-    <asset>/<release>/<file>      the bytes as the origin has them
-    <asset>/<release>.json        stamp: size, mtime and sha256 of each file when it was verified
-    updates.json                  assets moved past their pin by ``update``
+network; where the asset is not in the cache it raises :class:`~data.errors.AssetMissing` with the
+command to run. ``fetch`` and ``update`` are the only functions that use the network. Knows
+nothing about what is inside the files.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
-import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from data import locations
+from data import cache, locations
 from data.errors import AssetMissing, BadInput, CorruptAsset
-from data.manifest import GROUPS, Asset, File, Origin, age_in_days, pinned
+from data.manifest import GROUPS, Asset, age_in_days, pinned
 
 __all__ = [
     "Asset",
     "State",
     "asset",
     "fetch",
-    "folder",
     "manifest",
     "markdown_table",
     "path",
@@ -46,19 +33,17 @@ __all__ = [
     "verify",
 ]
 
-CHUNK = 1 << 20  # bytes read at once while hashing
-
 
 # --- what there is -----------------------------------------------------------------------------
 
 
 def manifest() -> Mapping[str, Asset]:
     """Every asset by name; one that ``update`` moved has the release that it was moved to."""
-    known = dict(pinned())
-    for name, entry in read_updates().items():
-        if name in known:
-            known[name] = _updated(known[name], entry)
-    return known
+    updates = cache.read_updates()
+    return {
+        name: cache.updated(known, updates[name]) if name in updates else known
+        for name, known in pinned().items()
+    }
 
 
 def asset(name: str) -> Asset:
@@ -72,12 +57,15 @@ def asset(name: str) -> Asset:
     known = pinned().get(name)
     if known is None:
         raise BadInput(f"no asset is named {name!r}; one of: {', '.join(sorted(pinned()))}")
-    entry = read_updates().get(name)
-    return _updated(known, entry) if entry else known
+    entry = cache.read_updates().get(name)
+    return cache.updated(known, entry) if entry else known
 
 
 def select(names: Iterable[str]) -> list[Asset]:
-    """Assets for names and groups; ``all`` stands for every group but ``optional``."""
+    """Assets for names and groups; ``all`` stands for every group but ``optional``.
+
+    A group gives only assets that are pinned; one without a pin is named by itself.
+    """
     known = manifest()
     chosen: dict[str, Asset] = {}
     for name in names:
@@ -101,7 +89,8 @@ def select(names: Iterable[str]) -> list[Asset]:
 def path(name: str) -> Path:
     """The verified file of an asset, or its folder where the asset is one.
 
-    Reads the stamp and compares size and modification time; hashes only where they differ.
+    Compares size and modification time with those of the last verification, and hashes only
+    where they differ; ``verify`` hashes always.
 
     Raises
     ------
@@ -111,88 +100,32 @@ def path(name: str) -> Path:
         If a cached file no longer has the pinned hash.
     """
     wanted = asset(name)
-    problem = _problem(wanted)
-    if problem is None:
-        return folder(wanted) if wanted.folder else folder(wanted) / wanted.files[0].name
-    if problem == "missing":
+    trouble = cache.problem(wanted)
+    home = cache.folder(wanted)
+    if trouble is None:
+        return home if wanted.folder else home / wanted.files[0].name
+    if trouble == "missing":
         raise AssetMissing(
             f"{wanted.title} ({name}) is not in the cache {locations.assets()}; "
             f"run: celloquy data fetch {name}"
         )
     raise CorruptAsset(
-        f"{folder(wanted) / problem} does not have the pinned sha256; "
-        f"run: celloquy data fetch {name}"
+        f"{home / trouble} does not have the pinned sha256; run: celloquy data fetch {name}"
     )
 
 
 def present(name: str) -> bool:
     """Whether ``path`` would give the asset."""
-    return _problem(asset(name)) is None
+    return cache.problem(asset(name)) is None
 
 
-def folder(wanted: Asset) -> Path:
-    """The folder of one release of an asset, whether or not it is there."""
-    release = re.sub(r"[^A-Za-z0-9._-]", "-", wanted.release) or "unreleased"
-    return locations.assets() / wanted.name / release
-
-
-def _problem(wanted: Asset) -> str | None:
-    """None where all is well, "missing", or the name of the file that is not what it should be."""
-    if not wanted.files:
-        return "missing"
-    home = folder(wanted)
-    stamp = _read_json(stamp_path(wanted))
-    fresh = False
-    for file in wanted.files:
-        try:
-            status = (home / file.name).stat()
-        except OSError:
-            return "missing"
-        if stamp.get(file.name) != [status.st_size, status.st_mtime_ns, file.sha256]:
-            if status.st_size != file.size or sha256(home / file.name) != file.sha256:
-                return file.name
-            fresh = True
-    if fresh:
-        write_stamp(wanted)  # a copied cache: right bytes, other times
-    return None
-
-
-def stamp_path(wanted: Asset) -> Path:
-    """Where the stamp of an asset's release is kept: beside its folder, not in it."""
-    home = folder(wanted)
-    return home.with_name(home.name + ".json")
-
-
-def write_stamp(wanted: Asset) -> None:
-    """Remember size, time and hash of files that were just verified.
-
-    A full disk or a read-only cache is no reason to fail: the stamp only saves time.
-    """
-    home = folder(wanted)
-    stamp: dict[str, Any] = {}
-    for file in wanted.files:
-        status = (home / file.name).stat()
-        stamp[file.name] = [status.st_size, status.st_mtime_ns, file.sha256]
-    try:
-        write_json(stamp_path(wanted), stamp)
-    except OSError:
-        return
-
-
-def sha256(file: Path) -> str:
-    """The hash of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(CHUNK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-# --- how it gets there -------------------------------------------------------------------------
+# --- how it gets here --------------------------------------------------------------------------
 
 
 def fetch(names: Iterable[str] = ("core",), *, progress: bool = False) -> list[Asset]:
     """Bring assets into the cache and verify them; what is there and right is left alone.
+
+    An asset without a pin is brought in its newest release, as ``update`` does.
 
     Parameters
     ----------
@@ -213,33 +146,47 @@ def fetch(names: Iterable[str] = ("core",), *, progress: bool = False) -> list[A
     CorruptAsset
         If what came does not have the pinned hash.
     """
+    wanted = [a for a in select(names) if cache.problem(a) is not None]
+    if not wanted:
+        return []
     from data import origins
 
-    wanted = select(names)
-    return origins.bring([a for a in wanted if _problem(a) is not None], progress=progress)
+    return origins.bring(wanted, progress=progress)
 
 
 def verify(names: Iterable[str] = ()) -> dict[str, str]:
-    """Hash every cached file again; the state of each asset: "ok", "missing" or what is wrong."""
+    """Hash every cached file again.
+
+    Returns
+    -------
+    dict of str to str
+        For each asset "ok", "missing", or which files are wrong.
+    """
+    wanted = select(names)
     found = {}
-    for wanted in select(names) if names else manifest().values():
-        home = folder(wanted)
-        bad = [f.name for f in wanted.files if (home / f.name).exists()]
-        if len(bad) < len(wanted.files) or not wanted.files:
-            found[wanted.name] = "missing"
+    for one in wanted or manifest().values():
+        home = cache.folder(one) if one.files else Path()
+        if not one.files or not all((home / file.name).is_file() for file in one.files):
+            found[one.name] = "missing"
             continue
-        bad = [f.name for f in wanted.files if sha256(home / f.name) != f.sha256]
-        if bad:
-            stamp_path(wanted).unlink(missing_ok=True)
-            found[wanted.name] = f"{', '.join(bad)}: the bytes do not have the pinned sha256"
+        wrong = [f.name for f in one.files if cache.sha256(home / f.name) != f.sha256]
+        if wrong:
+            # Without its stamp the file is hashed, and refused, by everyone who asks for it.
+            cache.stamp_path(one).unlink(missing_ok=True)
+            found[one.name] = f"{', '.join(wrong)} in {home}: not the pinned sha256"
         else:
-            write_stamp(wanted)
-            found[wanted.name] = "ok"
+            cache.write_stamp(one)
+            found[one.name] = "ok"
     return found
 
 
 def update(name: str, *, progress: bool = False) -> Asset:
     """Move an asset to its newest official release and record it in the cache.
+
+    Returns
+    -------
+    Asset
+        The asset as ``path`` gives it from now on.
 
     Raises
     ------
@@ -254,85 +201,31 @@ def update(name: str, *, progress: bool = False) -> Asset:
 
 
 def revert(name: str) -> Asset:
-    """Go back from an update to the pinned release; the updated files stay until ``prune``."""
+    """Go back from an update to the pinned release; the newer files stay until ``prune``."""
     asset(name)
-    updates = read_updates()
+    updates = cache.read_updates()
     if updates.pop(name, None) is None:
-        raise BadInput(f"{name} was not updated: it is at its pinned release already")
-    write_json(updates_path(), updates)
+        raise BadInput(f"{name} was not updated: nothing to go back from")
+    cache.write_json(cache.updates_path(), updates)
     return asset(name)
 
 
 def prune(*, everything: bool = False) -> int:
-    """Remove from the cache what no asset uses any more; the number of bytes given back.
+    """Remove from the cache what no asset uses any more.
 
     Parameters
     ----------
     everything
         Remove all assets, and the record of updates with them.
+
+    Returns
+    -------
+    int
+        Bytes given back.
     """
     from data import origins
 
     return origins.prune(everything=everything)
-
-
-# --- updates -----------------------------------------------------------------------------------
-
-
-def updates_path() -> Path:
-    """The record of assets moved past their pin."""
-    return locations.assets() / "updates.json"
-
-
-def read_updates() -> dict[str, dict[str, Any]]:
-    """The recorded updates by asset; empty where there are none."""
-    return _read_json(updates_path())
-
-
-def record_update(wanted: Asset, url: str) -> None:
-    """Write down that ``path`` shall give this release of the asset from now on."""
-    updates = read_updates()
-    updates[wanted.name] = {
-        "release": wanted.release,
-        "date": wanted.date,
-        "dated": wanted.dated,
-        "url": url,
-        "files": [asdict(file) for file in wanted.files],
-    }
-    write_json(updates_path(), updates)
-
-
-def _updated(base: Asset, entry: dict[str, Any]) -> Asset:
-    return replace(
-        base,
-        release=entry["release"],
-        date=entry["date"],
-        dated=entry["dated"],
-        files=tuple(File(**file) for file in entry["files"]),
-        origins=(Origin(url=entry["url"]),),
-        updated=True,
-    )
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def write_json(file: Path, document: Mapping[str, Any]) -> None:
-    """Write a small JSON file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(document, stream, indent=1)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 # --- as a table --------------------------------------------------------------------------------
@@ -340,7 +233,10 @@ def write_json(file: Path, document: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One asset and what the cache holds of it; ``age`` in days, None where no date is known."""
+    """One asset and what the cache holds of it.
+
+    ``age`` in days, None where no date is known; ``bytes`` on disk, all releases together.
+    """
 
     asset: Asset
     fetched: bool
@@ -351,25 +247,32 @@ class State:
 def states() -> list[State]:
     """Every asset with its state in the cache, in the manifest's order."""
     return [
-        State(a, _problem(a) is None, age_in_days(a.date), _bytes_below(folder(a)))
-        for a in manifest().values()
+        State(
+            asset=one,
+            fetched=cache.problem(one) is None,
+            age=age_in_days(one.date),
+            bytes=cache.bytes_below(locations.assets() / one.name),
+        )
+        for one in manifest().values()
     ]
-
-
-def _bytes_below(home: Path) -> int:
-    return sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
 
 
 def markdown_table() -> str:
-    """The pinned sources as a Markdown table: the one in the README is made by this."""
-    rows = [
-        "| asset | content | release | licence of the data | comes in |",
+    """The sources as a Markdown table, as the repository pins them: the README's is made by this.
+
+    Says the release, not the age: ages belong to the day of reading (``celloquy data list``).
+    """
+    lines = [
+        "| asset | content | release | licence of the data | comes in (licence of the package) |",
         "|---|---|---|---|---|",
     ]
-    for a in pinned().values():
-        release = f"{a.release} ({a.date})" if a.date and a.date not in a.release else a.release
-        rows.append(
-            f"| {a.title} (`{a.name}`) | {a.content} | {release or 'newest'} | {a.data_licence} "
-            f"| {a.carrier} |"
+    for one in pinned().values():
+        release = one.release or "newest, on demand"
+        if one.date and one.date not in release:
+            release += f" ({one.date})"
+        carrier = f"{one.carrier} ({one.package_licence})" if one.origins else f"<{one.official}>"
+        lines.append(
+            f"| {one.title} `{one.name}` | {one.content} | {release} | {one.data_licence} "
+            f"| {carrier} |"
         )
-    return "\n".join(rows) + "\n"
+    return "\n".join(lines) + "\n"

@@ -11,3 +11,6 @@ def register(app: typer.Typer) -> None:
     """Put every command on ``app``; called once, before it runs."""
     if app.registered_commands or app.registered_groups:
         return
+    from agent.cli import data
+
+    app.add_typer(data.app, name="data")
