@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from kg.terms import IS_A, Category, Curie, Edge, Release, Scope, Term
 
-__all__ = ["Count", "Direction", "KnowledgeGraph", "LexicalEntry"]
+__all__ = ["Count", "Direction", "KnowledgeGraph", "LexicalEntry", "by_shared_words"]
 
 Direction = Literal["out", "in", "both"]
 """``out``: the node is the subject; ``in``: it is the object."""
@@ -110,3 +110,17 @@ class KnowledgeGraph(Protocol):
 
     def close(self) -> None:
         """Release files and connections; reads after it fail."""
+
+
+def by_shared_words(words: Iterable[str], candidates: Sequence[LexicalEntry]) -> list[LexicalEntry]:
+    """``candidates`` with most of ``words`` first; their order is kept where the number is equal.
+
+    The last step of :meth:`KnowledgeGraph.search` in every back end.
+    """
+    wanted = set(words)
+
+    def shared(entry: LexicalEntry) -> int:
+        found = entry.key.split()
+        return sum(any(one.startswith(word) for one in found) for word in wanted)
+
+    return sorted(candidates, key=shared, reverse=True)
