@@ -13,8 +13,12 @@ from functools import cached_property
 from pathlib import Path
 
 from data.errors import AssetMissing, BadInput
+from kg.annotations import read_gaf
+from kg.cellxgene import read_cellxgene
+from kg.gene_tables import GeneIndex, read_hcop, read_hgnc, read_mgi
+from kg.obo import read_obo
 from kg.source import Loaded
-from kg.terms import DEVELOPS_FROM, Release
+from kg.terms import DEVELOPS_FROM, Curie, Release, Term
 
 __all__ = ["SOURCES", "Source", "assets_needed", "load_all"]
 
@@ -57,13 +61,9 @@ class _Shelf:
     def ontology(self, source: str, asset: str, instead: str) -> Loaded:
         if instead in self.paths:
             return self.obo(source, instead, prefix=source)
-        from kg.cellxgene import read_cellxgene
-
         return read_cellxgene(self.paths[asset], self.release(source, asset))
 
     def obo(self, source: str, asset: str, prefix: str) -> Loaded:
-        from kg.obo import read_obo
-
         elsewhere = {"CL", "UBERON", "GO", "MONDO", "HP"} - {prefix}
         release = self.release(source, asset)
         return read_obo(self.paths[asset], release=release, prefix=prefix, elsewhere=elsewhere)
@@ -71,6 +71,26 @@ class _Shelf:
     @cached_property
     def cl(self) -> Loaded:
         return self.ontology("CL", "cl", "cl-obo")
+
+    @cached_property
+    def hgnc(self) -> Loaded:
+        return read_hgnc(self.paths["hgnc"], self.release("HGNC", "hgnc"))
+
+    @cached_property
+    def mgi(self) -> Loaded:
+        return read_mgi(self.paths["mgi"], self.release("MGI", "mgi"))
+
+    @cached_property
+    def human(self) -> GeneIndex:
+        return GeneIndex(self.hgnc.terms)
+
+    @cached_property
+    def mouse(self) -> GeneIndex:
+        return GeneIndex(self.mgi.terms)
+
+    @cached_property
+    def go_terms(self) -> Mapping[Curie, Term]:
+        return {term.id: term for term in self.go.terms}
 
     @cached_property
     def go(self) -> Loaded:
@@ -91,6 +111,22 @@ def _develops_from(shelf: _Shelf) -> Loaded:
     return replace(old, terms=(), edges=kept, notices=(*old.notices, notice))
 
 
+def _goa_human(shelf: _Shelf) -> Loaded:
+    asset = "goa-human-current" if "goa-human-current" in shelf.paths else "gaf-human"
+    release = shelf.release("GOA-human", asset)
+    return read_gaf(shelf.paths[asset], release, shelf.human, shelf.go_terms)
+
+
+def _goa_mouse(shelf: _Shelf) -> Loaded:
+    release = shelf.release("GOA-mouse", "gaf-mouse")
+    return read_gaf(shelf.paths["gaf-mouse"], release, shelf.mouse, shelf.go_terms)
+
+
+def _orthologues(shelf: _Shelf) -> Loaded:
+    release = shelf.release("HCOP", "orthologues")
+    return read_hcop(shelf.paths["orthologues"], release, shelf.human, shelf.mouse)
+
+
 SOURCES: Mapping[str, Source] = {
     source.name: source
     for source in (
@@ -103,6 +139,11 @@ SOURCES: Mapping[str, Source] = {
         ),
         Source("MONDO", ("mondo",), lambda shelf: shelf.ontology("MONDO", "mondo", "")),
         Source("GO", ("go",), lambda shelf: shelf.go, instead="go-obo"),
+        Source("HGNC", ("hgnc",), lambda shelf: shelf.hgnc),
+        Source("MGI", ("mgi",), lambda shelf: shelf.mgi),
+        Source("GOA-human", ("gaf-human", "hgnc", "go"), _goa_human, instead="goa-human-current"),
+        Source("GOA-mouse", ("gaf-mouse", "mgi", "go"), _goa_mouse),
+        Source("HCOP", ("orthologues", "hgnc", "mgi"), _orthologues),
         Source("CL-2014", ("cl-2014", "cl"), _develops_from),
     )
 }

@@ -94,10 +94,10 @@ def read_cellxgene(path: Path, release: Release | None = None) -> Loaded:
     terms = []
     edges: list[Edge] = []
     unnamed = 0
-    for id, entry in document.items():
-        terms.append(_term(id, entry, release, path))
+    for key, entry in document.items():
+        terms.append(_term(key, entry, release, path))
         unnamed += not entry["label"]
-        edges.extend(_edges(id, entry, release, document, path))
+        edges.extend(_edges(key, entry, release, document, path))
     notices = []
     if unnamed:
         notices.append(f"{ontology}: {unnamed} obsolete terms have no label; their id stands in")
@@ -124,7 +124,7 @@ def _decode(path: Path) -> dict[Curie, dict[str, Any]]:
 
 
 def _term(id: Curie, entry: Mapping[str, Any], release: Release, path: Path) -> Term:
-    if not is_curie(id) or not isinstance(entry, dict) or not _KEYS <= entry.keys():
+    if not is_curie(id) or not isinstance(entry, dict) or _KEYS - entry.keys():
         raise BadFile(
             f"{path}: the entry {id!r} is not a term; expected a CURIE with {sorted(_KEYS)}"
         )

@@ -128,7 +128,7 @@ def _read(gate: StrictLines) -> Any:
         raise
     except (ValueError, KeyError) as error:
         raise BadFile(f"{gate.path.name} cannot be read as OBO: {error}") from error
-    nodes = {id: graph.nodes[id] for id in gate.lines if id in graph}
+    nodes = {key: graph.nodes[key] for key in gate.lines if key in graph}
     read = Counter(
         {
             "id": len(nodes),
@@ -171,10 +171,10 @@ class _Reading:
     first: dict[str, str] = field(default_factory=dict)
 
     def loaded(self) -> Loaded:
-        own = [id for id in self.gate.lines if _prefix(id) == self.prefix]
+        own = [key for key in self.gate.lines if _prefix(key) == self.prefix]
         if not own:
             raise BadFile(f"{self.gate.path.name} holds no {self.prefix}: terms")
-        terms = {id: self._term(id, self.graph.nodes[id]) for id in own}
+        terms = {key: self._term(key, self.graph.nodes[key]) for key in own}
         self._alternatives(terms)
         edges = self._edges(own, terms)
         self._refuse_cycles(edges)
@@ -260,7 +260,7 @@ class _Reading:
                 )
 
     def _relations(self) -> dict[str, Curie]:
-        relations = {**RELATIONS, **{id: id for id in PREDICATES}}
+        relations = {**RELATIONS, **{name: name for name in PREDICATES}}
         for typedef in self.graph.graph.get("typedefs", ()):
             for reference in typedef.get("xref", ()):
                 if reference in PREDICATES:
@@ -277,18 +277,20 @@ class _Reading:
     def _edges(self, own: Iterable[Curie], terms: Mapping[Curie, Term]) -> list[Edge]:
         relations = self._relations()
         found: dict[tuple[Curie, Curie, Curie], Edge] = {}
-        for id in own:
-            for relation, target in self._statements(id):
+        for subject in own:
+            for relation, target in self._statements(subject):
                 predicate = relations.get(relation)
                 if predicate is None:
-                    self._skip(f"statements with the relation {relation}", self._at(id))
-                elif terms[id].obsolete or (target in terms and terms[target].obsolete):
-                    self._skip("statements with an obsolete end", self._at(id))
+                    self._skip(f"statements with the relation {relation}", self._at(subject))
+                elif terms[subject].obsolete or (target in terms and terms[target].obsolete):
+                    self._skip("statements with an obsolete end", self._at(subject))
                 elif _prefix(target) == self.prefix and target not in terms:
-                    self._skip("statements about ids that the file lacks", self._at(id))
+                    self._skip("statements about ids that the file lacks", self._at(subject))
                 else:
-                    edge = Edge(id, predicate, target, self.release.source, self.release.version)
-                    found.setdefault((id, predicate, target), edge)
+                    edge = Edge(
+                        subject, predicate, target, self.release.source, self.release.version
+                    )
+                    found.setdefault((subject, predicate, target), edge)
         stated = self.gate.tally["is_a"] + self.gate.tally["relationship"]
         repeated = stated - self.graph.number_of_edges()
         if repeated:
