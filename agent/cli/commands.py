@@ -11,6 +11,8 @@ def register(app: typer.Typer) -> None:
     """Put every command on ``app``; called once, before it runs."""
     if app.registered_commands or app.registered_groups:
         return
-    from agent.cli import data
+    from agent.cli import data, literature
 
     app.add_typer(data.app, name="data")
+    app.command("search")(literature.search)
+    app.add_typer(literature.index_app, name="index")

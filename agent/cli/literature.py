@@ -1,0 +1,220 @@
+"""``celloquy search`` and ``celloquy index``: literature with quotes that can be checked."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from agent.cli.main import emit_json, options
+from data.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from retrieval.index import Added, Writer
+    from retrieval.passages import Passage
+
+__all__ = ["index_app", "search"]
+
+index_app = typer.Typer(
+    name="index", help="The literature index: build, add, delete, stats.", no_args_is_help=True
+)
+
+Folder = Annotated[
+    Path | None, typer.Option("--index", help="Folder of the index; the default one if left out.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Files = Annotated[
+    list[Path] | None, typer.Argument(help="MEDLINE XML, NBIB or JSON lines, plain or gzip.")
+]
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="Words or a question.")],
+    k: Annotated[int, typer.Option("--k", help="How many passages.")] = 10,
+    year: Annotated[str, typer.Option(help="Years, FROM:TO; either may be left out.")] = "",
+    mesh: Annotated[str, typer.Option(help="Only articles with this MeSH descriptor.")] = "",
+    journal: Annotated[str, typer.Option(help="Only this journal, full or abbreviated.")] = "",
+    mode: Annotated[
+        Literal["hybrid", "dense", "lexical"],
+        typer.Option(help="Words and vectors together, or one of them."),
+    ] = "hybrid",
+    index: Folder = None,
+    json: AsJson = False,
+) -> int:
+    """Search the literature; every result is a verbatim quote with its PMID and offsets."""
+    from dataclasses import asdict
+
+    from retrieval.docstore import Filters
+    from retrieval.index import open_index
+
+    filters = Filters(years=_years(year), mesh=mesh, journal=journal)
+    _built(index)
+    with open_index(index) as literature:
+        used, why = literature.resolve(mode)
+        if why:
+            _notice(why)
+        passages = literature.search(query, k, mode=used, filters=filters)
+    if json:
+        emit_json({"query": query, "results": [asdict(passage) for passage in passages]})
+    elif not passages:
+        typer.echo("nothing found")
+    else:
+        for place, passage in enumerate(passages, start=1):
+            typer.echo(_shown(place, passage))
+    return 0
+
+
+@index_app.command("build")
+def build(
+    files: Files = None,
+    corpus: Annotated[
+        str, typer.Option(help="default, demo, pubmed-1970s or all; not used with FILES.")
+    ] = "default",
+    fresh: Annotated[bool, typer.Option(help="Throw away what is there, and begin anew.")] = False,
+    index: Folder = None,
+    json: AsJson = False,
+) -> int:
+    """Build the index, or go on with a build that was stopped."""
+    from data import sources
+    from retrieval.corpora import CORPORA
+    from retrieval.index import writer
+
+    if corpus not in CORPORA:
+        raise BadInput(f"no corpus is named {corpus!r}; one of: {', '.join(CORPORA)}")
+    chosen = CORPORA[corpus]
+    paths = files or [sources.path(name) for name in chosen.assets]
+    name = "files" if files else corpus
+    with writer(index, corpus=name, fresh=fresh) as change:
+        added = [_add(change, path, None if files else chosen.keep) for path in paths]
+    return _report(added, json)
+
+
+@index_app.command("add")
+def add(files: Files = None, index: Folder = None, json: AsJson = False) -> int:
+    """Add files: new records are stored, newer ones replace older, withdrawn ones go."""
+    from retrieval.index import writer
+
+    if not files:
+        raise BadInput("nothing to add; name at least one file")
+    with writer(index) as change:
+        added = [_add(change, path, None) for path in files]
+    return _report(added, json)
+
+
+@index_app.command("delete")
+def delete(
+    pmids: Annotated[list[str], typer.Argument(help="PMIDs, with or without the prefix PMID:")],
+    index: Folder = None,
+) -> int:
+    """Delete citations."""
+    from retrieval.index import writer
+
+    numbers = [pmid.removeprefix("PMID:") for pmid in pmids]
+    for number in numbers:
+        if not number.isdecimal():
+            raise BadInput(f"{number!r} is not a PMID; expected a number such as 33636043")
+    with writer(index) as change:
+        gone = change.delete(numbers)
+    typer.echo(f"{gone} of {len(numbers)} deleted")
+    return 0
+
+
+@index_app.command("stats")
+def stats(index: Folder = None, json: AsJson = False) -> int:
+    """What the index holds, after checking every file."""
+    from retrieval.index import open_index
+
+    with open_index(index) as literature:
+        found = literature.stats()
+    if json:
+        emit_json(found)
+        return 0
+    for name in ("folder", "corpus", "citations", "windows", "retracted", "files", "bytes"):
+        typer.echo(f"{name:<10} {found[name]}")
+    for origin, row in found["origins"].items():
+        typer.echo(f"from {origin}: {row['citations']}, revised up to {row['newest_revision']}")
+    dense = found["dense"]
+    typer.echo(
+        "vectors    none: searched by words"
+        if dense is None
+        else "vectors    {vectors} of {encoder}, {kind}, recall {recall:.3f}".format(**dense)
+    )
+    return 0
+
+
+def _built(folder: Path | None) -> None:
+    """Build the default index on its first use: words only, which takes half a minute."""
+    from retrieval.index import default_folder
+    from retrieval.manifest import NAME
+
+    if folder is None and not (default_folder() / NAME).exists():
+        _notice("building the default literature index, once; about half a minute")
+        build(json=False)
+
+
+def _add(change: Writer, path: Path, keep: Any) -> Added:
+    with _bar(path.name) as progress:
+        added = change.add(path, keep=keep, progress=progress)
+    for problem in added.problems:
+        _notice(f"passed over: {problem}")
+    return added
+
+
+@contextmanager
+def _bar(title: str, unit: str = " records") -> Iterator[Callable[[int], None]]:
+    from tqdm import tqdm
+
+    with tqdm(desc=title, unit=unit, disable=options.quiet, file=sys.stderr) as shown:
+        yield lambda done: shown.update(done - shown.n) and None
+
+
+def _report(added: list[Added], json: bool) -> int:
+    from dataclasses import asdict
+
+    if json:
+        emit_json([asdict(one) for one in added])
+        return 0
+    for one in added:
+        if one.known:
+            _notice(f"{one.name} was read before; nothing to do")
+            continue
+        put = one.put
+        _notice(
+            f"{one.name}: {put.added} added, {put.updated} updated, {put.deleted} deleted, "
+            f"{put.unchanged} unchanged, {put.older} older than what is there, "
+            f"{len(one.problems)} passed over"
+        )
+    return 0
+
+
+def _years(text: str) -> tuple[int | None, int | None]:
+    found = re.fullmatch(r"(\d{4})?(:)?(\d{4})?", text)
+    if not found or (text and text == ":"):
+        raise BadInput(f"--year is {text!r}; expected FROM:TO such as 2015:2020, 2015: or :2020")
+    first, colon, last = found.groups()
+    low = int(first) if first else None
+    return (low, int(last) if last else None) if colon else (low, low)
+
+
+def _shown(place: int, passage: Passage) -> str:
+    marks = f" [{'; '.join(passage.notices)}]" if passage.notices else ""
+    if passage.retracted and "retracted" not in marks:
+        marks = f" [retracted]{marks}"
+    return (
+        f"{place}. {passage.title}{marks}\n"
+        f"   {passage.journal} {passage.year or ''}. PMID:{passage.pmid} "
+        f"[{passage.start}:{passage.end}]\n"
+        f"   “{passage.text}”\n"
+    )
+
+
+def _notice(text: str) -> None:
+    if not options.quiet:
+        sys.stderr.write(f"celloquy: {text}\n")
