@@ -128,9 +128,13 @@ def age_in_days(date: str, today: datetime.date | None = None) -> int | None:
     return ((today or datetime.datetime.now(datetime.UTC).date()) - day).days
 
 
-@lru_cache(maxsize=4)
-def pinned(manifest: Path = MANIFEST) -> Mapping[str, Asset]:
+def pinned() -> Mapping[str, Asset]:
     """Every asset of the manifest by name, as the repository pins it."""
+    return _read(MANIFEST)
+
+
+@lru_cache(maxsize=4)
+def _read(manifest: Path) -> Mapping[str, Asset]:
     with manifest.open("rb") as stream:
         document = tomllib.load(stream)
     wheels = {name: Wheel(name=name, **_plain(entry)) for name, entry in document["wheel"].items()}

@@ -37,7 +37,7 @@ def bring(wanted: list[Asset], *, progress: bool) -> list[Asset]:
     _need_room(wanted)
     brought = []
     for _, batch in itertools.groupby(sorted(wanted, key=_carrier), key=_carrier):
-        with _lock(progress), _workshop() as work:
+        with _lock(progress), _workshop() as work, _disk_errors_in_one_line():
             wheels = Wheels(work, progress)
             for one in batch:
                 if not one.pinned:
@@ -126,7 +126,7 @@ def newest(asset: Asset, *, progress: bool) -> Asset:
             f"no official address is known for {asset.name}; these have one: {', '.join(known)}"
         )
     _refuse_offline([asset])
-    with _lock(progress), _workshop() as work:
+    with _lock(progress), _workshop() as work, _disk_errors_in_one_line():
         return _bring_newest(asset, work, progress)
 
 
@@ -239,10 +239,7 @@ def _lock(progress: bool) -> Iterator[None]:
                 sys.stderr.write("celloquy: another process is fetching; waiting for it\n")
             lock.acquire()
     except OSError as error:
-        raise Missing(
-            f"the cache {root} cannot be written ({error.strerror or error}); point "
-            "CELLOQUY_HOME at a folder that can"
-        ) from error
+        raise _cannot_write(error) from error
     try:
         yield
     finally:
@@ -260,3 +257,21 @@ def _workshop() -> Iterator[Path]:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _disk_errors_in_one_line() -> Iterator[None]:
+    """A disk that fills up or breaks while assets arrive, said as what to do about it."""
+    try:
+        yield
+    except CelloquyError:
+        raise
+    except OSError as error:
+        raise _cannot_write(error) from error
+
+
+def _cannot_write(error: OSError) -> Missing:
+    return Missing(
+        f"the cache {locations.assets()} cannot be written ({error.strerror or error}); make "
+        "room, or point CELLOQUY_HOME at a folder that can be"
+    )

@@ -181,6 +181,8 @@ def _failure(wheel: Wheel, said: str) -> CelloquyError:
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR:")]
     # pip ends with "No matching distribution"; why, it says before that.
     broken = [line for line in lines if "onnection" in line or "resol" in line]
+    if not broken and errors and "No matching distribution" in errors[-1]:
+        errors[-1] += " (no index has it, or none answered)"
     reason = " ".join((broken[-1:] or errors[-1:] or lines[-1:] or ["it said nothing"])[0].split())
     return ServerUnavailable(
         f"pip could not download {what}: {reason[:240]}; behind a mirror set PIP_INDEX_URL; "
