@@ -1,0 +1,385 @@
+"""The neighbours of a node: typed, filtered, paged, and ranked by how well each is supported.
+
+Rank is the strength of the evidence weighted by the specificity of the neighbour, never the
+number of its edges: a direct assay for a narrow process stands before an electronic annotation
+to a broad one, and a well-studied hub gains nothing. Rows that state the same fact (same other
+end, relation and direction) are one neighbour that keeps every row with its own provenance. A
+statement that something does *not* hold is never among the positive ones: it is given apart.
+
+The module knows nodes, not the names that people type (:mod:`kg.grounding`, :mod:`data.genes`).
+Evidence classes follow the Gene Ontology's guide to evidence codes
+(https://geneontology.org/docs/guide-go-evidence-codes/).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from data.errors import BadInput, UnknownTerm
+from kg.graph import Direction, KnowledgeGraph
+from kg.terms import IS_A, MENTIONS, PART_OF, PREDICATES, Category, Curie, Edge, Term
+
+__all__ = [
+    "EVIDENCE_CLASSES",
+    "Neighbour",
+    "Neighbourhood",
+    "evidence_class",
+    "evidence_codes",
+    "neighbourhood",
+    "relation",
+    "strength",
+]
+
+EVIDENCE_CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "experimental": (
+            *("EXP", "IDA", "IPI", "IMP", "IGI", "IEP"),
+            *("HTP", "HDA", "HMP", "HGI", "HEP"),
+        ),
+        "curated": ("TAS", "IC", "NAS"),
+        "phylogenetic": ("IBA", "IBD", "IKR", "IRD"),
+        "computational": ("ISS", "ISO", "ISA", "ISM", "IGC", "RCA"),
+        "automatic": ("IEA",),
+        "none": ("ND",),
+    }
+)
+"""Evidence codes by class, strongest class first."""
+
+_STRENGTH = {
+    "experimental": 1.0,
+    "curated": 0.8,
+    "phylogenetic": 0.65,
+    "computational": 0.5,
+    "automatic": 0.3,
+    "none": 0.0,
+}
+# Codes weaker than their class: high-throughput assays have no expert per result, NAS no source.
+_WEAKER = {"HTP": 0.9, "HDA": 0.9, "HMP": 0.9, "HGI": 0.9, "HEP": 0.9, "NAS": 0.65}
+# Statements without a code: an ontology's or a curated table's own, but for what was derived.
+_UNCODED = 0.8
+_DERIVED = 0.2
+# Annotation to a term that its ontology has dropped since (kg.annotations.OBSOLETE).
+_OUTDATED = 0.5
+_CLASS_OF = {code: name for name, codes in EVIDENCE_CLASSES.items() for code in codes}
+
+# A neighbour outside a hierarchy (a gene) has no information content; it counts as middling.
+_UNRANKED_SPECIFICITY = 0.6
+_HIERARCHICAL = frozenset(
+    {
+        Category.CELL_TYPE,
+        Category.ANATOMY,
+        Category.DISEASE,
+        Category.PHENOTYPE,
+        Category.PROCESS,
+        Category.FUNCTION,
+        Category.COMPONENT,
+    }
+)
+# Walks of several hops grow from the best neighbours only, so that a hub costs no more.
+_FRONTIER = 40
+_PER_NODE = 200
+MAX_HOPS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """One node that a fact joins to the one asked about.
+
+    ``edges`` are the rows that state the fact, strongest first, each with its own provenance.
+    ``via`` are the nodes between (empty at one hop), and ``edges`` then joins the last of them.
+    """
+
+    term: Term
+    predicate: Curie
+    direction: Direction
+    edges: tuple[Edge, ...]
+    score: float
+    via: tuple[Curie, ...] = ()
+
+    @property
+    def edge(self) -> Edge:
+        """The strongest row."""
+        return self.edges[0]
+
+    @property
+    def negated(self) -> bool:
+        """Whether the source says that the relation does *not* hold."""
+        return self.edge.negated
+
+    @property
+    def hops(self) -> int:
+        """Distance from the node asked about."""
+        return len(self.via) + 1
+
+    @property
+    def relation(self) -> str:
+        """The relation in words, as read from the node asked about."""
+        row = PREDICATES[self.predicate]
+        words = row.label if self.direction == "out" else row.inverse_label
+        if "negative" in self.edge.qualifiers:
+            words = f"negative {words}" if self.direction == "out" else f"{words} (absent)"
+        return f"not {words}" if self.negated else words
+
+    @property
+    def publications(self) -> tuple[str, ...]:
+        """All publications of all rows, each once."""
+        return tuple(dict.fromkeys(p for edge in self.edges for p in edge.publications))
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """A page of neighbours: ``total`` counts all that passed the filters.
+
+    ``negated`` are the statements that a relation does not hold; they are no neighbours.
+    ``notices`` say what was cut short.
+    """
+
+    centre: Term
+    neighbours: tuple[Neighbour, ...]
+    total: int
+    negated: tuple[Neighbour, ...] = ()
+    notices: tuple[str, ...] = field(default=())
+
+
+def neighbourhood(
+    graph: KnowledgeGraph,
+    node: Curie,
+    *,
+    relations: Iterable[Curie] = (),
+    evidence: Iterable[str] = (),
+    categories: Collection[Category] = (),
+    direction: Direction = "both",
+    hops: int = 1,
+    limit: int | None = 50,
+    offset: int = 0,
+) -> Neighbourhood:
+    """Rank the neighbours of a node.
+
+    Parameters
+    ----------
+    graph
+        Where the edges are read.
+    node
+        A node of the graph.
+    relations
+        Only these predicates (ids of :data:`kg.terms.PREDICATES`); empty means all.
+    evidence
+        Only rows with these evidence codes; empty means all, those without a code included.
+    categories
+        Only neighbours of these.
+    direction
+        ``out``: the node is the subject.
+    hops
+        How far to go; beyond one hop only the best-supported neighbours are gone on from.
+    limit, offset
+        The page; None means all.
+
+    Raises
+    ------
+    UnknownTerm
+        When the graph has no such node.
+    BadInput
+        When ``hops``, ``limit`` or ``offset`` is out of range.
+    """
+    if not 1 <= hops <= MAX_HOPS:
+        raise BadInput(f"hops is {hops}; expected 1 to {MAX_HOPS}")
+    if offset < 0 or (limit is not None and limit < 1):
+        raise BadInput(f"limit is {limit}, offset {offset}; expected at least 1 and 0")
+    centre = graph.term(node)
+    if centre is None:
+        raise UnknownTerm(f"the graph has no node {node}")
+    search = _Search(graph, tuple(relations), tuple(evidence), direction)
+    found, denied = search.around(node)
+    notices = list(search.walk(node, found, hops))
+    positive = [n for n in found.values() if not categories or n.term.category in categories]
+    negative = [n for n in denied if not categories or n.term.category in categories]
+    ranked = sorted(positive, key=_rank)
+    page = ranked[offset:] if limit is None else ranked[offset : offset + limit]
+    return Neighbourhood(
+        centre, tuple(page), len(ranked), tuple(sorted(negative, key=_rank)), tuple(notices)
+    )
+
+
+def _rank(neighbour: Neighbour) -> tuple[float, str, str, str]:
+    return (-neighbour.score, neighbour.term.id, neighbour.predicate, neighbour.direction)
+
+
+class _Search:
+    """One question's reads: edges grouped into facts, terms and specificities each read once."""
+
+    def __init__(
+        self,
+        graph: KnowledgeGraph,
+        relations: tuple[Curie, ...],
+        evidence: tuple[str, ...],
+        direction: Direction,
+    ) -> None:
+        self.graph = graph
+        self.relations = relations
+        self.evidence = evidence
+        self.direction = direction
+        self.specificity = Specificity(graph)
+
+    def around(
+        self, node: Curie, via: tuple[Curie, ...] = (), factor: float = 1.0, most: int | None = None
+    ) -> tuple[dict[tuple[Curie, Curie, Direction], Neighbour], list[Neighbour]]:
+        """The facts about one node: those that hold, and those said not to hold."""
+        facts: dict[tuple[Curie, Curie, Direction, bool, bool], list[Edge]] = {}
+        edges = self.graph.edges(
+            node,
+            direction=self.direction,
+            predicates=self.relations,
+            evidence=self.evidence,
+            limit=most,
+        )
+        for edge in edges:
+            side: Direction = "out" if edge.subject == node else "in"
+            other = edge.object if side == "out" else edge.subject
+            absent = "negative" in edge.qualifiers
+            facts.setdefault((other, edge.predicate, side, edge.negated, absent), []).append(edge)
+        terms = self.graph.terms({key[0] for key in facts})
+        holds: dict[tuple[Curie, Curie, Direction], Neighbour] = {}
+        denied = []
+        for (other, predicate, side, negated, absent), rows in facts.items():
+            if (term := terms.get(other)) is None:
+                continue
+            rows.sort(key=lambda e: (-strength(e), e.key))
+            score = round(factor * self._score(term, rows), 4)
+            neighbour = Neighbour(term, predicate, side, tuple(rows), score, via)
+            if negated:
+                denied.append(neighbour)
+            elif absent:
+                # A negative marker is a fact of its own beside a positive one.
+                holds[other, f"{predicate}-", side] = neighbour
+            else:
+                holds[other, predicate, side] = neighbour
+        return holds, denied
+
+    def _score(self, term: Term, rows: Sequence[Edge]) -> float:
+        publications = len({p for edge in rows for p in edge.publications})
+        support = 1.0 - 1.0 / (1.0 + publications)
+        specific = self.specificity.of(term)
+        return strength(rows[0]) * (0.45 + 0.45 * specific + 0.1 * support)
+
+    def walk(
+        self,
+        start: Curie,
+        found: dict[tuple[Curie, Curie, Direction], Neighbour],
+        hops: int,
+    ) -> Iterable[str]:
+        """Go on from the best of ``found`` and add what is met; yields what was cut short."""
+        reached = {start, *(n.term.id for n in found.values())}
+        frontier = sorted(found.values(), key=_rank)
+        for hop in range(2, hops + 1):
+            if len(frontier) > _FRONTIER:
+                yield f"hop {hop} goes on from the best {_FRONTIER} of {len(frontier)} neighbours"
+            following: list[Neighbour] = []
+            for neighbour in frontier[:_FRONTIER]:
+                # Half the score a hop, and less through a broad node: it says little.
+                factor = 0.5 * neighbour.score
+                via = (*neighbour.via, neighbour.term.id)
+                holds, _ = self.around(neighbour.term.id, via, factor, _PER_NODE)
+                for key, further in sorted(holds.items(), key=lambda item: _rank(item[1])):
+                    if further.term.id not in reached:
+                        reached.add(further.term.id)
+                        found[key] = further
+                        following.append(further)
+            frontier = sorted(following, key=_rank)
+
+
+class Specificity:
+    """How narrow a term is, in [0, 1]: structural information content over its maximum.
+
+    The content of a term is ``-ln(descendants / terms)`` of its category (Seco et al. 2004), over
+    is_a and part_of, so that a leaf has 1 and a root 0. A gene has no hierarchy and counts as
+    middling.
+    """
+
+    def __init__(self, graph: KnowledgeGraph) -> None:
+        self._graph = graph
+        self._sizes: dict[str, int] = {}
+        for count in graph.stats():
+            if count.kind == "term":
+                self._sizes[count.type] = self._sizes.get(count.type, 0) + count.n
+        self._known: dict[Curie, float] = {}
+
+    def of(self, term: Term) -> float:
+        """The specificity of a term."""
+        if term.category not in _HIERARCHICAL:
+            return _UNRANKED_SPECIFICITY
+        if term.id not in self._known:
+            size = max(2, self._sizes.get(term.category.value, 2))
+            below = max(1, len(self._graph.descendants(term.id, (IS_A, PART_OF))))
+            self._known[term.id] = min(1.0, max(0.0, 1.0 - math.log(below) / math.log(size)))
+        return self._known[term.id]
+
+
+def strength(edge: Edge) -> float:
+    """How strongly an edge's evidence supports it, in [0, 1]."""
+    if edge.evidence_code is None:
+        base = _DERIVED if edge.predicate == MENTIONS else _UNCODED
+    else:
+        code = edge.evidence_code
+        base = _WEAKER.get(code, _STRENGTH[_CLASS_OF.get(code, "computational")])
+    return base * _OUTDATED if "obsolete_term" in edge.qualifiers else base
+
+
+def evidence_class(code: str | None) -> str:
+    """The class of an evidence code; ``asserted`` for a statement without one.
+
+    >>> evidence_class("IDA"), evidence_class("IEA"), evidence_class(None)
+    ('experimental', 'automatic', 'asserted')
+    """
+    if code is None:
+        return "asserted"
+    return _CLASS_OF.get(code, "computational")
+
+
+def evidence_codes(words: Iterable[str]) -> tuple[str, ...]:
+    """Codes from what a user types: codes in any case, or names of classes.
+
+    Raises
+    ------
+    BadInput
+        When a word is neither.
+
+    >>> evidence_codes(["ida", "curated"])
+    ('IDA', 'TAS', 'IC', 'NAS')
+    """
+    codes: list[str] = []
+    for word in words:
+        if word.lower() in EVIDENCE_CLASSES:
+            codes.extend(EVIDENCE_CLASSES[word.lower()])
+        elif word.upper() in _CLASS_OF:
+            codes.append(word.upper())
+        else:
+            raise BadInput(
+                f"{word!r} is no evidence code; expected one such as IDA or IEA, or a class: "
+                + ", ".join(EVIDENCE_CLASSES)
+            )
+    return tuple(dict.fromkeys(codes))
+
+
+def relation(word: str) -> Curie:
+    """The predicate that a user means, by its id or its label.
+
+    Raises
+    ------
+    BadInput
+        When no predicate is called so; the message lists the labels.
+
+    >>> relation("involved_in"), relation("RO:0002331")
+    ('RO:0002331', 'RO:0002331')
+    """
+    wanted = word.strip().lower().replace("_", " ").replace("-", " ")
+    for row in PREDICATES.values():
+        names = {row.id.lower().replace("_", " "), row.label.lower(), row.inverse_label.lower()}
+        names |= {name.removeprefix("molecularly ") for name in names}
+        names |= {row.id.split(":", 1)[1].lower().replace("_", " ")}
+        if wanted in names:
+            return row.id
+    labels = ", ".join(sorted({row.label for row in PREDICATES.values()}))
+    raise BadInput(f"{word!r} is no relation of the graph; expected one of: {labels}")
