@@ -94,6 +94,7 @@ def build(
             _Stage(db, say).take(loaded)
             _finish(db, fingerprint, say)
         _sync(scratch)
+        scratch.chmod(0o644)  # mkstemp's files are for their owner alone; a cache may be shared
         scratch.replace(path)
     except sqlite3.OperationalError as error:
         raise CelloquyError(f"the graph cannot be written to {path.parent}: {error}") from error
