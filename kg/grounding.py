@@ -283,7 +283,7 @@ def _readings(
             short.id,
             Category.CELL_TYPE,
             # The table's order is the order of choice, whatever the scopes.
-            0.97 * SCOPE_SCORE[short.scope] * short.factor - 0.01 * rank,
+            SCOPE_SCORE[short.scope] * short.factor - 0.01 * rank,
             short.scope,
             short.name,
             "abbreviation",
@@ -321,12 +321,11 @@ def _ranked(
     graph: KnowledgeGraph,
     limit: int,
 ) -> tuple[Candidate, ...]:
+    found = [candidate for r in readings for candidate in _resolve(r, terms, graph)]
     best: dict[Curie, Candidate] = {}
-    for reading in sorted(readings, key=lambda r: (-r.score, r.id, r.matched)):
-        for candidate in _resolve(reading, terms, graph):
-            best.setdefault(candidate.id, candidate)
-    ranked = sorted(best.values(), key=lambda c: (-c.score, c.id))
-    return tuple(ranked[:limit])
+    for candidate in sorted(found, key=lambda c: (-c.score, c.id, c.replaced, c.matched)):
+        best.setdefault(candidate.id, candidate)
+    return tuple(best.values())[:limit]
 
 
 def _resolve(

@@ -142,9 +142,8 @@ def name_factor(written: str, entry: LexicalEntry, setting: Setting, run: tuple[
 
 
 def _is_symbol(name: str) -> bool:
-    if " " in name or len(name) > 15:
-        return False
-    return name.isupper() or any(c.isdigit() for c in name) or name[:1].isupper()
+    """Whether a gene's name is a symbol and not its name in words ("catalase")."""
+    return " " not in name and not (name.isalpha() and name.islower() and len(name) >= 5)
 
 
 def _symbol_factor(
