@@ -126,9 +126,9 @@ def _human(row: Mapping[str, str], release: Release, shared: frozenset[str]) -> 
         release=release.version,
         synonyms=(Synonym(name), *_synonyms(symbol, others, shared)),
         xrefs=(
-            *(f"ENSEMBL:{id}" for id in _listed(row["Ensembl gene ID"])),
-            *(f"NCBIGene:{id}" for id in _listed(row["NCBI Gene ID(supplied by NCBI)"])),
-            *(f"UniProtKB:{id}" for id in _listed(row["UniProt ID(supplied by UniProt)"])),
+            *(f"ENSEMBL:{key}" for key in _listed(row["Ensembl gene ID"])),
+            *(f"NCBIGene:{key}" for key in _listed(row["NCBI Gene ID(supplied by NCBI)"])),
+            *(f"UniProtKB:{key}" for key in _listed(row["UniProt ID(supplied by UniProt)"])),
         ),
         taxon=HUMAN,
     )
@@ -146,7 +146,7 @@ def read_mgi(path: Path, release: Release) -> Loaded:
             source=release.source,
             release=release.version,
             synonyms=tuple(_synonyms(row["symbol"], _listed(row["synonyms"], "|"), shared)),
-            xrefs=tuple(f"ENSEMBL:{id}" for id in _listed(row["ensembl"], "|")),
+            xrefs=tuple(f"ENSEMBL:{key}" for key in _listed(row["ensembl"], "|")),
             taxon=MOUSE,
         )
         for row in table

@@ -73,6 +73,7 @@ _NAMESPACES: Mapping[str, Category] = {
 _DATE = re.compile(r"(?P<year>(?:19|20)\d{2})[-.](?P<month>\d{2})[-.](?P<day>\d{2})")
 _QUOTED = re.compile(r"\"(?P<text>(?:[^\"\\]|\\.)*)\"\s*(?P<rest>.*)")
 _REFERENCE = re.compile(r"\s*((?:[^,\"\\]|\\.)+?)\s*(?:\"(?:[^\"\\]|\\.)*\"\s*)?(?:,|$)")
+_SCOPES = {scope.value: scope for scope in Scope}
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "t": "\t", "W": " "}
 
@@ -222,7 +223,7 @@ class _Reading:
             release=self.release.version,
             definition=definition,
             definition_xrefs=references,
-            synonyms=tuple(dict.fromkeys(map(_synonym, node.get("synonym", ())))),
+            synonyms=tuple(map(_synonym, dict.fromkeys(node.get("synonym", ())))),
             xrefs=tuple(dict.fromkeys(unescape(x.split(' "')[0]) for x in node.get("xref", ()))),
             obsolete=node.get("is_obsolete") == "true",
             replaced_by=links["replaced_by"][0] if links["replaced_by"] else None,
