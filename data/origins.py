@@ -115,11 +115,6 @@ def _place(asset: Asset, file: File, origin: Origin, wheels: Wheels) -> None:
 
 def newest(asset: Asset, *, progress: bool) -> Asset:
     """Bring the newest official release of an asset and record it."""
-    if not asset.official and asset.newer:
-        raise BadInput(
-            f"the newest {asset.title} has another format and is an asset of its own; "
-            f"run: celloquy data update {asset.newer}"
-        )
     if not asset.official:
         known = sorted(one.name for one in sources.manifest().values() if one.official)
         raise BadInput(

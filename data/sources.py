@@ -183,10 +183,13 @@ def verify(names: Iterable[str] = ()) -> dict[str, str]:
 def update(name: str, *, progress: bool = False) -> Asset:
     """Move an asset to its newest official release and record it in the cache.
 
+    Where the official file has another format it is an asset of its own (``cl-obo`` for ``cl``)
+    and that one is brought; readers prefer it while it is there.
+
     Returns
     -------
     Asset
-        The asset as ``path`` gives it from now on.
+        The asset that was moved, as ``path`` gives it from now on.
 
     Raises
     ------
@@ -197,17 +200,22 @@ def update(name: str, *, progress: bool = False) -> Asset:
     """
     from data import origins
 
-    return origins.newest(asset(name), progress=progress)
+    return origins.newest(_updatable(name), progress=progress)
 
 
 def revert(name: str) -> Asset:
     """Go back from an update to the pinned release; the newer files stay until ``prune``."""
-    asset(name)
+    target = _updatable(name)
     updates = cache.read_updates()
-    if updates.pop(name, None) is None:
-        raise BadInput(f"{name} was not updated: nothing to go back from")
+    if updates.pop(target.name, None) is None:
+        raise BadInput(f"{target.name} was not updated: nothing to go back from")
     cache.write_json(cache.updates_path(), updates)
-    return asset(name)
+    return asset(target.name)
+
+
+def _updatable(name: str) -> Asset:
+    known = asset(name)
+    return asset(known.newer) if known.newer else known
 
 
 def prune(*, everything: bool = False) -> int:

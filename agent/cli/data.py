@@ -103,12 +103,14 @@ def update(
     """Move an asset to its newest official release, or back to the pinned one."""
     from data import sources
 
-    before = sources.asset(name)
-    after = sources.revert(name) if revert else sources.update(name, progress=not options.quiet)
-    typer.echo(
-        f"{name}: {before.release or 'not cached'} -> {after.release or 'not cached'}; "
-        "run: celloquy kg build"
-    )
+    if revert:
+        after = sources.revert(name)
+        said = f"back at {after.release}" if after.pinned else "not used any more"
+    else:
+        after = sources.update(name, progress=not options.quiet)
+        said = f"{after.release} from {after.official}"
+    typer.echo(f"{after.name}: {after.title}, {said}")
+    typer.echo("the knowledge graph takes it up with: celloquy kg build")
 
 
 @app.command()

@@ -476,9 +476,22 @@ def test_update_says_what_can_be_updated(site, pin):
     pin(entry("a", b"x", site.url), entry("b", b"y", site.url, extra='official = "http://x/y"'))
     with pytest.raises(BadInput, match="no official address is known for a; these have one: b"):
         sources.update("a")
-    pin(entry("a", b"x", site.url, extra='newer = "b"'))
-    with pytest.raises(BadInput, match="celloquy data update b"):
-        sources.update("a")
+
+
+def test_an_official_file_of_another_format_is_brought_as_its_own_asset(site, pin):
+    body, new = content(100), obo("2026-09-01")
+    site.files |= {"/a.bin": body, "/newest/a.obo": new}
+    lines = [line for line in entry("a-obo", b"", "").splitlines() if "= [" not in line]
+    unpinned = "\n".join(line for line in lines if not line.startswith(("release", "date =")))
+    pin(
+        entry("a", body, site.url, extra='newer = "a-obo"'),
+        unpinned + f'\nofficial = "{site.url}/newest/a.obo"',
+    )
+    sources.fetch(["a"])
+    assert sources.update("a").name == "a-obo"
+    assert sources.path("a-obo").read_bytes() == new and sources.path("a").read_bytes() == body
+    assert sources.revert("a").name == "a-obo" and not sources.present("a-obo")
+    assert sources.present("a")
 
 
 def test_an_unreadable_newest_file_changes_nothing(site, pin):
