@@ -1,0 +1,106 @@
+"""``celloquy kg``: build the knowledge graph from the fetched assets, and count what is in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.cli.main import emit_json, options
+
+if TYPE_CHECKING:
+    from kg.graph import Count
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="The knowledge graph: build it from the fetched assets, count what is in it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def build(
+    force: Annotated[bool, typer.Option(help="Build even where the file is current.")] = False,
+) -> None:
+    """Build the graph file; nothing is done where it is current.
+
+    The file is made of the assets in the cache, and made again where they, or Celloquy's tables,
+    have changed: after `celloquy data update`, run this.
+    """
+    from kg.embedded import default_path, ensure_built
+
+    started = time.monotonic()
+    steps: list[str] = []
+
+    def say(line: str) -> None:
+        steps.append(line)
+        if not options.quiet:
+            sys.stderr.write(f"{time.monotonic() - started:6.1f} s  {line}\n")
+            sys.stderr.flush()
+
+    ensure_built(say, again=force)
+    path = default_path()
+    size = path.stat().st_size / 1e6
+    done = f"built in {time.monotonic() - started:.0f} s" if steps else "current"
+    typer.echo(f"{path}: {done}, {size:.0f} MB")
+
+
+@app.command()
+def stats(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    notices: Annotated[
+        bool, typer.Option("--notices", help="Also what readers passed over, and why.")
+    ] = False,
+) -> None:
+    """Count terms by category and edges by predicate, for each source and release."""
+    from agent.lookup import open_graph
+    from kg.embedded import EmbeddedGraph
+
+    graph = open_graph(options.graph)
+    counts = graph.stats()
+    # Only the file keeps what its readers said; a server holds terms and edges.
+    said = graph.notices() if isinstance(graph, EmbeddedGraph) else []
+    if as_json:
+        emit_json(
+            {
+                "releases": [dataclasses.asdict(r) for r in graph.releases.values()],
+                "counts": [dataclasses.asdict(count) for count in counts],
+                "notices": [{"source": source, "notice": notice} for source, notice in said],
+            }
+        )
+        return
+    for line in _table(counts):
+        typer.echo(line)
+    if notices:
+        typer.echo("")
+        for source, notice in said:
+            typer.echo(notice if notice.startswith(source) else f"{source}: {notice}")
+    elif said:
+        typer.echo(f"\n{len(said)} notices of what was passed over: celloquy kg stats --notices")
+
+
+def _table(counts: Sequence[Count]) -> list[str]:
+    from kg.terms import PREDICATES
+
+    rows = [("", "TYPE", "", "SOURCE", "RELEASE", "NUMBER")]
+    for count in counts:
+        predicate = PREDICATES.get(count.type)
+        label = predicate.label if predicate else ""
+        rows.append((count.kind, count.type, label, count.source, count.release, f"{count.n:,}"))
+    for kind in ("term", "edge"):
+        total = sum(count.n for count in counts if count.kind == kind)
+        rows.append((f"{kind}s", "", "", "", "", f"{total:,}"))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(w) if i == len(row) - 1 else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
