@@ -64,30 +64,27 @@ def find(path: Sequence[str] | None = None) -> list[Clash]:
             continue
         seen.add(folder)
         for name in PACKAGES:
-            if folder != ROOT and (clash := _in_folder(folder, name, passed_ours)):
-                found.append(_owned(clash, owners))
-            elif folder == ROOT and owners.get((folder, name)):
-                found.append(Clash(name, folder / name, "shares", owners[folder, name]))
+            owner = owners.get((folder, name), "")
+            if folder == ROOT:
+                if owner:  # installed into the same site: its files lie among ours
+                    found.append(Clash(name, folder / name, "shares", owner))
+            elif clash := _in_folder(folder, name, owner, passed_ours):
+                found.append(clash)
         passed_ours = passed_ours or folder == ROOT
     return found
 
 
-def _in_folder(folder: Path, name: str, passed_ours: bool) -> Clash | None:
+def _in_folder(folder: Path, name: str, owner: str, passed_ours: bool) -> Clash | None:
     effect = "is hidden" if passed_ours else "hides"
     if (folder / name / "__init__.py").is_file():
-        return Clash(name, folder / name, effect)
+        return Clash(name, folder / name, effect, owner)
     for suffix in all_suffixes():
         if (folder / f"{name}{suffix}").is_file():
-            return Clash(name, folder / f"{name}{suffix}", effect)
+            return Clash(name, folder / f"{name}{suffix}", effect, owner)
     # A folder named data beside a user's scripts is no news; one among installed packages is.
-    if (folder / name).is_dir() and folder != Path.cwd():
-        return Clash(name, folder / name, "shares")
+    if (folder / name).is_dir() and (owner or folder != Path.cwd()):
+        return Clash(name, folder / name, "shares", owner)
     return None
-
-
-def _owned(clash: Clash, owners: dict[tuple[Path, str], str]) -> Clash:
-    owner = owners.get((clash.found.parent, clash.name), "")
-    return Clash(clash.name, clash.found, clash.effect, owner)
 
 
 def _owners(search: Sequence[str]) -> dict[tuple[Path, str], str]:

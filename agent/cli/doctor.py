@@ -98,7 +98,7 @@ def _versions() -> dict[str, Any]:
         "celloquy": _version("celloquy"),
         "python": platform.python_version(),
         "executable": sys.executable,
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
         "packages": {name: _version(name) for name in KEY_PACKAGES},
     }
 
