@@ -1,5 +1,8 @@
 """Evidence: one checkable piece of support, of one of five kinds, with a key from its content.
 
+A term's own record (its definition, its names) is of the kind ``ontology_path``: a path of one
+node, with the words that are taken over.
+
 A piece of evidence knows nothing of the question it answers. Its ``digest`` is a hash of what it
 states, so that the same fact found twice is one piece; the short keys of an answer (``E1``,
 ``E2``) are given out by :func:`number` in order of appearance.
@@ -13,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from kg.terms import Edge, Path
+from kg.terms import Curie, Edge, Path
 
 __all__ = [
     "CellsEvidence",
@@ -23,6 +26,7 @@ __all__ = [
     "PassageEvidence",
     "PathEvidence",
     "PredictionEvidence",
+    "TermEvidence",
     "number",
 ]
 
@@ -71,6 +75,29 @@ class EdgeEvidence:
     def digest(self) -> str:
         """A hash of the edge."""
         return _digest(self.kind, self.edge.key)
+
+
+@dataclass(frozen=True, slots=True)
+class TermEvidence:
+    """Words of a term's own record: ``record[start:end] == text``.
+
+    ``part`` says which words the record is: its ``definition``, its ``label``, its ``synonyms``
+    (one a line, in the source's order) or ``replaced_by``.
+    """
+
+    id: Curie
+    part: Literal["definition", "label", "synonyms", "replaced_by"]
+    text: str
+    start: int
+    end: int
+    source: str
+    release: str
+    kind: Kind = "ontology_path"
+
+    @property
+    def digest(self) -> str:
+        """A hash of the term, its release and the words."""
+        return _digest(self.kind, self.id, self.part, self.start, self.text, self.release)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +165,12 @@ class PredictionEvidence:
 
 
 Evidence: TypeAlias = (
-    PathEvidence | EdgeEvidence | PassageEvidence | CellsEvidence | PredictionEvidence
+    PathEvidence
+    | TermEvidence
+    | EdgeEvidence
+    | PassageEvidence
+    | CellsEvidence
+    | PredictionEvidence
 )
 
 

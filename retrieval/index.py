@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data import locations
 from data.cache import sha256
-from data.errors import AssetMissing, CorruptAsset
+from data.errors import CorruptAsset, Missing
 from retrieval import manifest as manifests
 from retrieval.docstore import Docstore, Filters, Put, Stored
 from retrieval.hybrid import Expand, Mode, Ranked, Searcher
@@ -25,10 +25,16 @@ from retrieval.manifest import Manifest
 from retrieval.medline import Citation, Deletion, Problem, Record
 from retrieval.passages import Passage
 from retrieval.records import read
+from retrieval.semantic import Semantic, embed, refresh, why_not
+from retrieval.vectors import VectorStore
+
+if TYPE_CHECKING:
+    from encoders.text import TextEncoder
 
 __all__ = ["DOCS", "Added", "LiteratureIndex", "Writer", "default_folder", "open_index", "writer"]
 
 DOCS = "literature.sqlite"
+VECTORS = "vectors.sqlite"
 # Records a transaction: what a kill can cost, and what a reader may have to wait for.
 BATCH = 2000
 
@@ -59,7 +65,10 @@ class LiteratureIndex:
         self.folder = folder
         self.manifest = manifest
         self.docs = Docstore(folder / DOCS)
-        self.searcher = Searcher(self.docs)
+        dense = manifest.dense
+        self.searcher = Searcher(
+            self.docs, Semantic(folder, dense, self.docs) if dense is not None else None
+        )
 
     def search(
         self,
@@ -102,11 +111,11 @@ class LiteratureIndex:
 
     def resolve(self, mode: Mode) -> tuple[Mode, str]:
         """The mode that a search will use, and why where it is another than asked for."""
-        if mode == "lexical" or self.searcher.dense is not None:
+        why = "" if mode == "lexical" else why_not(self.manifest.dense)
+        if not why:
             return mode, ""
-        why = "this index has no vectors yet; run: celloquy index build"
         if mode == "dense":
-            raise AssetMissing(why)
+            raise Missing(f"vectors cannot be searched: {why}")
         return "lexical", f"searching by words only: {why}"
 
     def text(self, pmid: str) -> str | None:
@@ -160,13 +169,19 @@ def open_index(folder: Path | None = None) -> LiteratureIndex:
     """
     folder = folder or default_folder()
     manifest = manifests.load(folder)
-    if manifest.files.get(DOCS, None) is None:
+    if manifest.files.get(DOCS) is None:
         # Open for writing: either right now, or by a process that died.
         with manifests.writing(folder):
             manifest = _recover(folder)
-    for name, state in manifest.files.items():
-        if state is not None:
-            manifests.verify(folder, manifest, name)
+    try:
+        _verify(folder, manifest)
+    except CorruptAsset:
+        # A writer may have put new files in place since the manifest was read.
+        again = manifests.load(folder)
+        if again == manifest:
+            raise
+        manifest = again
+        _verify(folder, manifest)
     return LiteratureIndex(folder, manifest)
 
 
@@ -177,6 +192,11 @@ class Writer:
         self.folder = folder
         self.manifest = manifest
         self._docs: Docstore | None = None
+
+    @property
+    def encoder(self) -> str:
+        """The encoder of the vectors that are there; empty where there are none."""
+        return str(self.manifest.dense["encoder"]) if self.manifest.dense else ""
 
     @property
     def docs(self) -> Docstore:
@@ -250,8 +270,43 @@ class Writer:
             for i in range(0, len(pmids), BATCH)
         )
 
+    def embed(
+        self, encoder: TextEncoder, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Encode what has no vector yet, and bring the FAISS index up to it.
+
+        Parameters
+        ----------
+        encoder
+            Vectors of another encoder are thrown away.
+        progress
+            Called with windows encoded, and of how many, after each batch is safe on disk.
+        """
+        self._seal_docs()  # a search by words shall go on meanwhile
+        self.manifest.files[VECTORS] = None
+        manifests.save(self.folder, self.manifest)
+        docs, store = Docstore(self.folder / DOCS), VectorStore(self.folder / VECTORS)
+        try:
+            embed(docs, store, encoder, progress)
+            old = self.manifest.dense
+            new = refresh(self.folder, store, encoder, old)
+        finally:
+            docs.close()
+            store.close()
+        for name in (VECTORS, new["file"]):
+            self.manifest.files[name] = manifests.seal(self.folder, name)
+        if old:
+            del self.manifest.files[old["file"]]
+        self.manifest.dense = new
+        manifests.save(self.folder, self.manifest)
+        if old:
+            (self.folder / old["file"]).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Seal what was opened."""
+        self._seal_docs()
+
+    def _seal_docs(self) -> None:
         if self._docs is not None:
             self._docs.close()
             self._docs = None
@@ -279,9 +334,7 @@ def writer(
         if fresh:
             _clear(folder)
         manifest = _recover(folder) if (folder / manifests.NAME).exists() else Manifest()
-        for name, state in manifest.files.items():
-            if state is not None:
-                manifests.verify(folder, manifest, name)
+        _verify(folder, manifest)
         if corpus:
             manifest.corpus = corpus
         change = Writer(folder, manifest)
@@ -291,21 +344,28 @@ def writer(
             change.close()
 
 
+def _verify(folder: Path, manifest: Manifest) -> None:
+    for name, state in manifest.files.items():
+        if state is not None:
+            manifests.verify(folder, manifest, name)
+
+
 def _recover(folder: Path) -> Manifest:
     """Look through files that a dead writer left open, and close them; needs the lock."""
     manifest = manifests.load(folder)
     left = [name for name, state in manifest.files.items() if state is None]
     for name in left:
-        if name == DOCS:
-            # Opening it for writing rolls back what was not committed.
-            docs = Docstore(folder / DOCS, writable=True)
-            wrong = docs.check()
-            docs.close()
-            if wrong:
-                raise CorruptAsset(
-                    f"{folder / DOCS} was damaged ({wrong}); expected a whole docstore; "
-                    f"run: celloquy index build --fresh"
-                )
+        # Opening it for writing rolls back what was not committed.
+        store = (
+            Docstore(folder / name, writable=True) if name == DOCS else VectorStore(folder / name)
+        )
+        wrong = store.check()
+        store.close()
+        if wrong:
+            raise CorruptAsset(
+                f"{folder / name} was damaged ({wrong}); expected a whole database; "
+                f"run: celloquy index build --fresh"
+            )
         manifest.files[name] = manifests.seal(folder, name)
     if left:
         manifests.save(folder, manifest)

@@ -20,7 +20,7 @@ from typing import Any
 
 from data.errors import AssetMissing, CelloquyError, CorruptAsset
 
-__all__ = ["Manifest", "busy", "load", "save", "seal", "verify", "writing"]
+__all__ = ["Manifest", "load", "save", "seal", "verify", "writing"]
 
 NAME = "manifest.json"
 _LOCK = "lock"
@@ -147,15 +147,6 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     finally:
         connection.close()
-
-
-def busy(folder: Path) -> bool:
-    """Whether a living process holds the write lock."""
-    try:
-        with writing(folder):
-            return False
-    except CelloquyError:
-        return True
 
 
 def _hash(document: dict[str, Any]) -> str:

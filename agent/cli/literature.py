@@ -30,6 +30,9 @@ Folder = Annotated[
     Path | None, typer.Option("--index", help="Folder of the index; the default one if left out.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Words = Annotated[
+    bool, typer.Option("--words-only", help="Make no vectors: search by words needs none.")
+]
 Files = Annotated[
     list[Path] | None, typer.Argument(help="MEDLINE XML, NBIB or JSON lines, plain or gzip.")
 ]
@@ -77,6 +80,10 @@ def build(
     corpus: Annotated[
         str, typer.Option(help="default, demo, pubmed-1970s or all; not used with FILES.")
     ] = "default",
+    words: Words = False,
+    encoder: Annotated[
+        str, typer.Option(help="Sentence encoder: name, folder or hub id; the bundled one.")
+    ] = "",
     fresh: Annotated[bool, typer.Option(help="Throw away what is there, and begin anew.")] = False,
     index: Folder = None,
     json: AsJson = False,
@@ -93,18 +100,32 @@ def build(
     name = "files" if files else corpus
     with writer(index, corpus=name, fresh=fresh) as change:
         added = [_add(change, path, None if files else chosen.keep) for path in paths]
+        _embed(change, words, encoder)
     return _report(added, json)
 
 
 @index_app.command("add")
-def add(files: Files = None, index: Folder = None, json: AsJson = False) -> int:
-    """Add files: new records are stored, newer ones replace older, withdrawn ones go."""
+def add(
+    files: Files = None,
+    query: Annotated[
+        str, typer.Option(help="Ask PubMed (E-utilities) instead; this uses the network.")
+    ] = "",
+    most: Annotated[int, typer.Option(help="How many citations to take from a query.")] = 200,
+    words: Words = False,
+    eutils: Annotated[str, typer.Option(help="Address of E-utilities; NCBI's if left out.")] = "",
+    index: Folder = None,
+    json: AsJson = False,
+) -> int:
+    """Add files or a PubMed query: newer records replace older ones, withdrawn ones go."""
     from retrieval.index import writer
 
-    if not files:
-        raise BadInput("nothing to add; name at least one file")
+    if not files and not query:
+        raise BadInput("nothing to add; name at least one file, or give --query")
     with writer(index) as change:
-        added = [_add(change, path, None) for path in files]
+        added = [_add(change, path, None) for path in files or []]
+        if query:
+            added.append(_ask(change, query, most, eutils))
+        _embed(change, words, "")
     return _report(added, json)
 
 
@@ -156,7 +177,7 @@ def _built(folder: Path | None) -> None:
 
     if folder is None and not (default_folder() / NAME).exists():
         _notice("building the default literature index, once; about half a minute")
-        build(json=False)
+        build(words=True)
 
 
 def _add(change: Writer, path: Path, keep: Any) -> Added:
@@ -165,6 +186,52 @@ def _add(change: Writer, path: Path, keep: Any) -> Added:
     for problem in added.problems:
         _notice(f"passed over: {problem}")
     return added
+
+
+def _ask(change: Writer, query: str, most: int, address: str) -> Added:
+    from datetime import UTC, datetime
+
+    from retrieval.eutils import ADDRESS, EUtilities
+    from retrieval.index import Added
+
+    client = EUtilities(address or ADDRESS)
+    pmids, total = client.search(query, most)
+    _notice(f"PubMed has {total} citations for this query; taking {len(pmids)}")
+    origin = f"E-utilities {datetime.now(UTC):%Y-%m-%d}"
+    added = Added(origin)
+    with _bar("PubMed") as progress:
+        records = client.fetch(pmids, added.problems.append)
+        return change.add_records(records, origin, added=added, progress=progress)
+
+
+def _embed(change: Writer, words: bool, name: str) -> None:
+    """Make vectors, where the packages for it are here; words alone are a whole index too."""
+    if words:
+        return
+    from data.errors import Missing
+    from encoders import text
+
+    try:
+        encoder = text.load(name or change.encoder or text.BUNDLED)
+    except Missing as error:
+        if name:
+            raise
+        _notice(f"no vectors were made, search is by words: {error}")
+        return
+    from tqdm import tqdm
+
+    from retrieval.semantic import BATCH
+
+    # The first windows found encoded already are no measure of the speed.
+    with tqdm(desc="vectors", unit=" windows", disable=options.quiet, file=sys.stderr) as shown:
+
+        def progress(done: int, total: int) -> None:
+            if shown.total is None:
+                shown.initial = shown.n = max(done - BATCH, 0)
+                shown.total = total
+            shown.update(done - shown.n)
+
+        change.embed(encoder, progress)
 
 
 @contextmanager

@@ -1,0 +1,182 @@
+"""The dense side of a literature index: windows encoded, a FAISS index made, queries answered.
+
+A window is encoded with its title in front, which tells a methods paragraph what it is about.
+Encoding goes on where it was stopped; a small change adds to and removes from the FAISS index, a
+large one builds it again from the stored vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from data.errors import CelloquyError, Missing
+from retrieval.dense import VectorIndex, choose
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from encoders.text import TextEncoder
+    from retrieval.docstore import Docstore
+    from retrieval.vectors import VectorStore
+
+__all__ = ["BATCH", "Semantic", "embed", "refresh", "why_not"]
+
+BATCH = 512
+"""Windows encoded between two writes: some ten seconds of work that a kill can cost."""
+
+# Inverted lists trained on fewer than a quarter of what they hold are trained again.
+_GROWTH = 4
+
+# Windows asked of FAISS for each citation wanted; an abstract has 2.4 on average.
+_WINDOWS = 3
+
+
+def embed(
+    docs: Docstore,
+    store: VectorStore,
+    encoder: TextEncoder,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Encode every window that has no vector yet, and forget vectors of windows that are gone.
+
+    ``progress`` is called with how many windows are encoded, and of how many, after each batch is
+    safe on disk.
+    """
+    import numpy as np
+
+    store.begin(encoder.fingerprint)
+    wanted, there = docs.passage_ids(), store.ids()
+    store.delete(np.setdiff1d(there, wanted, assume_unique=True))
+    missing = np.setdiff1d(wanted, there, assume_unique=True)
+    done = len(wanted) - len(missing)
+    for i in range(0, len(missing), BATCH):
+        rows = list(docs.window_texts([int(number) for number in missing[i : i + BATCH]]))
+        vectors = encoder.encode([f"{title} {words}".strip() for _, title, words in rows])
+        store.put(np.array([row[0] for row in rows], np.int64), vectors)
+        done += len(rows)
+        if progress:
+            progress(done, len(wanted))
+
+
+def refresh(
+    folder: Path, store: VectorStore, encoder: TextEncoder, known: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Bring the FAISS index up to the stored vectors, in a new file; returns its description."""
+    n = len(store)
+    kind = choose(n, encoder.dimension)
+    built_with = n
+    if (
+        known
+        and kind == known["kind"] == "ivf-sq8"
+        and known["fingerprint"] == encoder.fingerprint
+        and n <= _GROWTH * known["built_with"]
+    ):
+        index = _load(folder, known)
+        _follow(index, store)
+        built_with = known["built_with"]
+    else:
+        index = VectorIndex.build(store.blocks, n, encoder.dimension, kind)
+    serial = 1 + (int(known["file"].split("-")[1].split(".")[0]) if known else 0)
+    name = f"dense-{serial}.faiss"
+    index.save(folder / name)
+    return {
+        "file": name,
+        "encoder": encoder.name,
+        "fingerprint": encoder.fingerprint,
+        "dimension": encoder.dimension,
+        "kind": index.kind,
+        "nprobe": index.nprobe,
+        "recall": round(index.recall, 4),
+        "vectors": len(index),
+        "built_with": built_with,
+    }
+
+
+def why_not(dense: dict[str, Any] | None) -> str:
+    """Why vectors cannot be searched here, in words; empty where they can."""
+    if dense is None:
+        return "this index has no vectors yet; run: celloquy index build"
+    absent = [name for name in ("faiss", "sentence_transformers") if find_spec(name) is None]
+    if absent:
+        return f"{absent[0]} is not installed; run: pip install 'celloquy[models]'"
+    from encoders.text import BUNDLED
+
+    if dense["encoder"] == BUNDLED:
+        from data import sources
+
+        try:
+            sources.path("minilm")
+        except (Missing, OSError) as error:
+            return str(error)
+    return ""
+
+
+class Semantic:
+    """Answers queries from the FAISS index; index and encoder are loaded at the first one."""
+
+    def __init__(self, folder: Path, dense: dict[str, Any], docs: Docstore) -> None:
+        self._folder = folder
+        self._dense = dense
+        self._docs = docs
+        self._lock = Lock()
+        self._loaded: tuple[VectorIndex, TextEncoder] | None = None
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors of texts."""
+        return self._load()[1].encode(texts)
+
+    def search(
+        self, query: NDArray[np.float32], limit: int, docs: NDArray[np.int64] | None
+    ) -> list[tuple[int, float, int]]:
+        """Citation, cosine and window of the best windows, one a citation, best first."""
+        index, _ = self._load()
+        allowed = None if docs is None else self._docs.passage_ids(docs)
+        if allowed is not None and not len(allowed):
+            return []
+        cosines, ids = index.search(query, min(_WINDOWS * limit, max(len(index), 1)), allowed)
+        found = [int(number) for number in ids[0] if number >= 0]
+        of = self._docs.passages(found)
+        best: dict[int, tuple[int, float, int]] = {}
+        for number, cosine in zip(found, cosines[0], strict=False):
+            if number in of:
+                doc = of[number][0]
+                best.setdefault(doc, (doc, float(cosine), number))
+        return list(best.values())[:limit]
+
+    def _load(self) -> tuple[VectorIndex, TextEncoder]:
+        with self._lock:
+            if self._loaded is None:
+                from encoders import text
+
+                encoder = text.load(self._dense["encoder"])
+                if encoder.fingerprint != self._dense["fingerprint"]:
+                    raise CelloquyError(
+                        f"the vectors were made by another version of {encoder.name} than is "
+                        f"here; run: celloquy index build"
+                    )
+                self._loaded = _load(self._folder, self._dense), encoder
+            return self._loaded
+
+
+def _follow(index: VectorIndex, store: VectorStore) -> None:
+    """Add to and remove from an index what came and went since it was written."""
+    import numpy as np
+
+    wanted, there = store.ids(), index.ids()
+    index.remove(np.setdiff1d(there, wanted, assume_unique=True))
+    new = np.setdiff1d(wanted, there, assume_unique=True)
+    if len(new):
+        for ids, vectors in store.blocks(new):
+            index.add(ids, vectors)
+
+
+def _load(folder: Path, dense: dict[str, Any]) -> VectorIndex:
+    path = folder / dense["file"]
+    if not path.exists():
+        raise CelloquyError("the literature index was changed meanwhile; open it again")
+    return VectorIndex.load(path, dense["kind"], dense["nprobe"], dense["recall"])
