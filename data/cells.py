@@ -121,15 +121,19 @@ class CellMatrix:
         self.n_cells = store.n_cells
         self.why = judged.why
         self.harmonisation: Harmonised | None = None
-        scale = Scale(judged, f"{store.name}: {matrix}")
         names = store.genes(matrix)
+        scale = Scale(
+            judged,
+            f"{store.name}: {matrix}",
+            place=lambda row, column: f"cell {store.cell_names()[row]}, gene {names[column]}",
+        )
         self.genes: tuple[str, ...] = tuple(dict.fromkeys(names))
         self.notices: tuple[str, ...] = tuple(notices)
         if judged.notice:
             self.notices += (f"{matrix}: {judged.notice}",)
         if len(self.genes) < len(names):
             place = {name: i for i, name in enumerate(self.genes)}
-            scale = scale.merging(_merge([place[name] for name in names], len(self.genes)))
+            scale = scale.merging([place[name] for name in names], len(self.genes))
             self.notices += (
                 f"{len(names) - len(self.genes):,} columns repeat the name of another gene; "
                 "their counts were summed",
@@ -162,7 +166,7 @@ class CellMatrix:
         other.__dict__.update(self.__dict__)
         other.genes = found.symbols
         other.harmonisation = found
-        other._scale = self._scale.merging(_merge(found.column, len(found.symbols)))
+        other._scale = self._scale.merging(found.column, len(found.symbols))
         other.notices = (*self.notices, found.report())
         return other
 
@@ -308,8 +312,8 @@ class CellMatrix:
         self.close()
 
 
-def choose(store: Store, layer: str | None) -> CellMatrix:
-    """Use one matrix of a store: the layer named, or the widest that holds expression.
+def choose(store: Store, layer: str | None = None, values: Values = "log1p") -> CellMatrix:
+    """Use one matrix of a store: the layer named, or the widest that gives the values wanted.
 
     Raises
     ------
@@ -327,12 +331,14 @@ def choose(store: Store, layer: str | None) -> CellMatrix:
     for name in names:
         rows = store.rows(name)
         judged[name] = (rows, expression.judge(*_sample(store, rows)))
-    usable = [n for n in names if judged[n][1].kind in ("counts", "log1p", "linear")]
+    kinds = ("counts",) if values == "counts" else ("counts", "log1p", "linear")
+    usable = [n for n in names if judged[n][1].kind in kinds]
     if not usable:
         found = "; ".join(f"{n}: {judged[n][1].why}" for n in names)
+        wanted = "counts" if values == "counts" else "counts or log1p values"
         raise BadFile(
-            f"{store.name} holds no counts and no log1p values ({found}); expected them in X, raw "
-            "or a layer: save the unscaled matrix with adata.raw or adata.layers"
+            f"{store.name} holds no {wanted} ({found}); expected them in X, raw or a layer: save "
+            "the unscaled matrix in adata.raw or adata.layers"
         )
     rank = {"counts": 0, "log1p": 1, "linear": 2}
     best = min(
@@ -381,12 +387,3 @@ def _sample(store: Store, rows: Rows) -> tuple[Any, NDArray[np.float64] | None]:
                 totals = np.concatenate([values[a:b] for a, b in spans]).astype(np.float64)
                 return sample, totals
     return sample, None
-
-
-def _merge(column: Sequence[int], n: int) -> Any:
-    """Ones at (gene, symbol): multiplying by it sums the columns of each symbol."""
-    target = np.asarray(column)
-    kept = np.flatnonzero(target >= 0)
-    return sp.csr_matrix(
-        (np.ones(len(kept)), (kept, target[kept])), shape=(len(target), n), dtype=np.float64
-    )

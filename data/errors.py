@@ -41,8 +41,10 @@ class CelloquyError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __str__(self) -> str:
-        # KeyError-like bases would quote the message; one plain line is the promise.
-        return " ".join(str(arg) for arg in self.args)
+        # KeyError-like bases would quote the message; one plain line is the promise, whatever
+        # line breaks or terminal codes the names in a user's file hold.
+        text = " ".join(str(arg) for arg in self.args)
+        return "".join(char if char.isprintable() else " " for char in text)
 
 
 class BadInput(CelloquyError, ValueError):

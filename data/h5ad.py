@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from data import preflight
 from data.cells import BLOCK, Block, CellMatrix, Store, choose
 from data.errors import BadFile, BadInput, CelloquyError
+from data.expression import Values
 from data.matrices import Rows, in_memory, on_disk
 from data.preflight import Limits
 
@@ -35,7 +36,10 @@ LEGACY_BYTES = 4 << 30
 
 
 def open_cells(
-    source: Path | str | Any, layer: str | None = None, limits: Limits | None = None
+    source: Path | str | Any,
+    layer: str | None = None,
+    values: Values = "log1p",
+    limits: Limits | None = None,
 ) -> CellMatrix:
     """Open a dataset and find the matrix that holds counts or log1p values.
 
@@ -46,6 +50,9 @@ def open_cells(
     layer
         The matrix to use: "X", "raw" or the name of a layer. Unless it is given, the widest matrix
         that holds expression is used, counts before log1p, X before raw.X before layers.
+    values
+        "log1p" also takes a matrix of counts, which is normalised as it is read; "counts" takes
+        nothing else.
     limits
         What the file may ask for; see :class:`data.preflight.Limits`.
 
@@ -58,7 +65,7 @@ def open_cells(
     """
     store = open_store(source, limits)
     try:
-        return choose(store, layer)
+        return choose(store, layer, values)
     except BaseException:
         store.close()
         raise
@@ -85,7 +92,7 @@ def open_store(source: Any, limits: preflight.Limits | None = None) -> Store:
             f"{type(source).__name__} is no dataset; expected an .h5ad path or an AnnData"
         )
     if source.isbacked and not source.is_view:
-        return open_store(Path(source.filename), limits)
+        return _Backed(source, limits)
     return _Memory(source, "the AnnData object")
 
 
@@ -254,6 +261,22 @@ class _Memory:
 
     def close(self) -> None:
         return
+
+
+class _Backed(_Memory):
+    """A backed AnnData: tables as they are in memory, X and raw.X from its file."""
+
+    def __init__(self, adata: Any, limits: Limits | None) -> None:
+        super().__init__(adata, str(adata.filename))
+        self.on_disk = open_store(Path(adata.filename), limits)
+
+    def rows(self, matrix: str) -> Rows:
+        if matrix.startswith("layers/"):
+            return super().rows(matrix)
+        return self.on_disk.rows(matrix)
+
+    def close(self) -> None:
+        self.on_disk.close()
 
 
 def _array(values: Any) -> NDArray[Any]:

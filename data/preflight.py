@@ -14,56 +14,19 @@ it does not import anndata. What it cannot know is a flaw of the HDF5 library it
 from __future__ import annotations
 
 import stat
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from data import sparsecheck
-from data.errors import BadFile, UnsafeFile
+from data import stored
+from data.errors import BadFile
+from data.layout import Contents, Layout, Limits, Structure, logical_bytes
 
 __all__ = ["Limits", "Structure", "check", "open_file"]
-
-MIB = 1 << 20
-GIB = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a file may ask for. The defaults suit a person's own files; a server sets its own.
-
-    ``loaded`` bytes of everything that is read whole (tables, embeddings, index pointers);
-    ``matrix`` bytes of one expression matrix, which is read by blocks; ``chunk`` bytes of one
-    compressed chunk, which HDF5 must hold whole; ``ratio`` of logical to stored bytes above
-    ``small`` (deflate reaches 1,032 at best, so more means chunks that were never written);
-    ``objects`` in the file and ``depth`` of groups; ``genes``, since one row must fit in memory.
-    """
-
-    loaded: int = 16 * GIB
-    matrix: int = 2048 * GIB
-    chunk: int = 1 * GIB
-    ratio: float = 1_100.0
-    small: int = 64 * MIB
-    objects: int = 200_000
-    depth: int = 32
-    genes: int = 10_000_000
-    attribute: int = 16 * MIB
-
-
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """What the guard learnt: shape, the matrices with their layout, and whether it is pre-0.7."""
-
-    n_cells: int
-    n_genes: int
-    legacy: bool
-    matrices: dict[str, str] = field(default_factory=dict)
-    """Layout ("csr", "csc", "dense") by name ("X", "raw.X", "layers/counts")."""
-    largest_chunk: int = 0
-
 
 _SIGNATURES = {
     b"\x1f\x8b": "a gzip archive: unpack it first",
@@ -81,8 +44,20 @@ _SIGNATURES = {
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def check(path: Path | str, limits: Limits | None = None) -> Structure:
+def check(path: Path | str, limits: Limits | None = None, *, thorough: bool = False) -> Structure:
     """Refuse a file that is unsafe or broken; return its structure where it is neither.
+
+    Parameters
+    ----------
+    path
+        The file.
+    limits
+        What it may ask for.
+    thorough
+        Unpack all of large compressed arrays too. Without it, sparse indices and embeddings
+        beyond :data:`data.stored.UNPACK_BUDGET` values are left to :mod:`data.matrices` and
+        :mod:`data.cells`, which check what they read; whoever opens the file with another library
+        needs it.
 
     Raises
     ------
@@ -95,7 +70,7 @@ def check(path: Path | str, limits: Limits | None = None) -> Structure:
     limits = limits or Limits()
     with open_file(path) as file:
         try:
-            return _Guard(path, file, limits).run()
+            return _Guard(path, file, limits, thorough).run()
         except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
             if isinstance(error, BadFile):
                 raise
@@ -106,7 +81,7 @@ def check(path: Path | str, limits: Limits | None = None) -> Structure:
             ) from error
 
 
-def open_file(path: Path, cache: int = MIB) -> h5py.File:
+def open_file(path: Path, cache: int = 1 << 20) -> h5py.File:
     """Open an HDF5 file for reading only, with one clear line where that fails."""
     _is_hdf5(path)
     try:
@@ -151,11 +126,14 @@ def _is_hdf5(path: Path) -> None:
 class _Guard:
     """One walk over one open file."""
 
-    def __init__(self, path: Path, file: h5py.File, limits: Limits) -> None:
-        self.path, self.file, self.limits = path, file, limits
+    def __init__(self, path: Path, file: h5py.File, limits: Limits, thorough: bool) -> None:
+        self.file, self.limits = file, limits
+        self.budget = sys.maxsize if thorough else stored.UNPACK_BUDGET
         self.datasets: dict[str, h5py.Dataset] = {}
         self.groups: dict[str, h5py.Group] = {}
         self.soft: list[tuple[str, str]] = []
+        self.contents = Contents(path, file, self.datasets, self.groups)
+        self.unsafe, self.bad = self.contents.unsafe, self.contents.bad
 
     def run(self) -> Structure:
         self._walk()
@@ -163,13 +141,7 @@ class _Guard:
             self._soft_link(name, target)
         for name, dataset in self.datasets.items():
             self._dataset(name, dataset)
-        return self._structure()
-
-    def unsafe(self, what: str, expected: str) -> UnsafeFile:
-        return UnsafeFile(f"{self.path}: {what}; expected {expected}; the file was not read")
-
-    def bad(self, what: str, todo: str = "write the file again") -> BadFile:
-        return BadFile(f"{self.path}: {what}; {todo}")
+        return Layout(self.contents, self.limits, self.budget).structure()
 
     # --- links -----------------------------------------------------------------------------
 
@@ -300,7 +272,7 @@ class _Guard:
             raise self.unsafe(f"{name} holds HDF5 references", "plain values")
         self._attributes(name, dataset.id)
         self._filters(name, plist)
-        logical = _logical(dataset)
+        logical = logical_bytes(dataset)
         if plist.get_layout() == h5py.h5d.CHUNKED:
             chunk = int(np.prod(plist.get_chunk(), dtype=object)) * kind.get_size()
             if chunk > self.limits.chunk:
@@ -308,11 +280,14 @@ class _Guard:
                     f"a chunk of {name} unpacks to {chunk:,} bytes",
                     f"at most {self.limits.chunk:,}",
                 )
+            swollen = stored.swollen(dataset)
+            if swollen:
+                raise self.unsafe(f"{name} {swollen}", "chunks of their own size")
         if logical > self.limits.small:
-            stored = max(dataset.id.get_storage_size(), 1)
-            if logical > self.limits.ratio * stored:
+            held = max(dataset.id.get_storage_size(), 1)
+            if logical > self.limits.ratio * held:
                 raise self.unsafe(
-                    f"{name} asks for {logical:,} bytes but stores {stored:,}",
+                    f"{name} asks for {logical:,} bytes but stores {held:,}",
                     f"at most {self.limits.ratio:,.0f} times what is stored",
                 )
 
@@ -326,167 +301,6 @@ class _Guard:
                     "save the file with gzip compression",
                 )
 
-    # --- the parts of an AnnData --------------------------------------------------------------
-
-    def _structure(self) -> Structure:
-        legacy = isinstance(self.file.get("obs"), h5py.Dataset) or "raw.X" in self._top()
-        self._is_anndata()
-        matrices: dict[str, str] = {}
-        for name, place in self._matrix_places():
-            matrices[name] = self._matrix(name, place, legacy)
-        n_cells, n_genes = self._shape()
-        self._tables(n_cells, n_genes, legacy)
-        self._whole(matrices)
-        return Structure(n_cells, n_genes, legacy, matrices, self._largest_chunk(matrices))
-
-    def _top(self) -> set[str]:
-        return {name.partition("/")[0] for name in (*self.datasets, *self.groups)}
-
-    def _is_anndata(self) -> None:
-        top = self._top()
-        if {"obs", "var"} <= top:
-            return
-        for sign, kind in (
-            ({"matrix", "row_attrs"}, "a loom file: read it with anndata.io.read_loom"),
-            ({"matrix"}, "a 10x Genomics matrix: read it with scanpy.read_10x_h5"),
-            ({"mod"}, "a MuData file: take one modality with mudata.read_h5ad(path, mod=...)"),
-            ({"assays"}, "an h5Seurat file: convert it with SeuratDisk"),
-        ):
-            if sign <= top:
-                raise self.bad(f"it is {kind}", "save it as .h5ad")
-        some = ", ".join(sorted(top - {""})[:6]) or "nothing"
-        raise self.bad(f"it has no obs and var but {some}; expected an AnnData object", "check it")
-
-    def _matrix_places(self) -> list[tuple[str, str]]:
-        places = [("X", "X"), ("raw.X", "raw/X"), ("raw.X", "raw.X")]
-        places += [(f"layers/{name}", f"layers/{name}") for name in self._children("layers")]
-        return [(n, p) for n, p in places if p in self.datasets or p in self.groups]
-
-    def _children(self, group: str) -> list[str]:
-        prefix = group + "/"
-        names = (n[len(prefix) :] for n in (*self.datasets, *self.groups) if n.startswith(prefix))
-        return sorted({n.partition("/")[0] for n in names})
-
-    def _matrix(self, name: str, place: str, legacy: bool) -> str:
-        if place in self.datasets:
-            dataset = self.datasets[place]
-            if dataset.ndim != 2 and not (legacy and dataset.ndim == 1):
-                raise self.bad(f"{name} has {dataset.ndim} dimensions; expected cells x genes")
-            if dataset.dtype.kind not in "fiub":
-                raise self.bad(f"{name} holds {dataset.dtype}; expected numbers")
-            if _logical(dataset) > self.limits.matrix:
-                raise self.unsafe(
-                    f"{name} asks for {_logical(dataset):,} bytes", f"<= {self.limits.matrix:,}"
-                )
-            return "dense"
-        group = self.groups[place]
-        kind = _text(group.attrs.get("encoding-type", group.attrs.get("h5sparse_format", "")))
-        layout = kind.removesuffix("_matrix")
-        if layout not in ("csr", "csc"):
-            raise self.bad(
-                f"{name} is stored as {kind or 'an unnamed group'!r}; expected an array, a "
-                "csr_matrix or a csc_matrix"
-            )
-        shape = group.attrs.get("shape", group.attrs.get("h5sparse_shape"))
-        if shape is None or np.shape(shape) != (2,):
-            raise self.bad(f"{name} does not say its shape; expected two numbers")
-        sparsecheck.check_sparse(
-            self.path, name, group, layout, (int(shape[0]), int(shape[1])), self.limits.loaded
-        )
-        return layout
-
-    def _shape(self) -> tuple[int, int]:
-        n_cells, n_genes = self._rows("obs"), self._rows("var")
-        if n_genes > self.limits.genes:
-            raise self.unsafe(f"it has {n_genes:,} genes", f"at most {self.limits.genes:,}")
-        for name, place in self._matrix_places():
-            found = _matrix_shape(self.file[place])
-            genes = self._rows("raw/var", "raw.var") if name == "raw.X" else n_genes
-            if found != (n_cells, genes):
-                raise self.bad(
-                    f"{name} has shape {found[0]:,} x {found[1]:,} but the tables have "
-                    f"{n_cells:,} cells and {genes:,} genes"
-                )
-        return n_cells, n_genes
-
-    def _rows(self, *places: str) -> int:
-        for place in places:
-            node = self.file.get(place)
-            if isinstance(node, h5py.Dataset):
-                return int(node.shape[0]) if node.ndim else 0
-            if isinstance(node, h5py.Group):
-                index = _text(node.attrs.get("_index", "_index"))
-                if f"{place}/{index}" not in self.datasets:
-                    raise self.bad(f"{place} has no index column {index!r}")
-                return int(self.datasets[f"{place}/{index}"].shape[0])
-        raise self.bad(f"it has no {places[0]}; expected an AnnData object")
-
-    def _tables(self, n_cells: int, n_genes: int, legacy: bool) -> None:
-        if legacy:
-            return
-        for table, length in (("obs", n_cells), ("var", n_genes)):
-            for column in self._children(table):
-                place = f"{table}/{column}"
-                if place in self.groups:
-                    inner = next(
-                        (p for k in ("codes", "values") if (p := f"{place}/{k}") in self.datasets),
-                        None,
-                    )
-                    if inner is None or column == "__categories":
-                        continue
-                    place = inner
-                found = self.datasets[place].shape if place in self.datasets else (length,)
-                if found[:1] != (length,):
-                    raise self.bad(
-                        f"{place} has {found[0] if found else 'no'} values for {length:,} rows"
-                    )
-        for key in self._children("obsm"):
-            self._embedding(f"obsm/{key}", n_cells)
-
-    def _embedding(self, place: str, n_cells: int) -> None:
-        dataset = self.datasets.get(place)
-        if dataset is None:
-            return
-        if dataset.shape[:1] != (n_cells,):
-            raise self.bad(f"{place} has shape {dataset.shape} for {n_cells:,} cells")
-        if dataset.dtype.kind != "f":
-            return
-        width = max(1, int(np.prod(dataset.shape[1:])))
-        step = max(1, (32 * MIB) // (width * dataset.dtype.itemsize))
-        for start in range(0, n_cells, step):
-            part = dataset[start : start + step]
-            # One reduction finds both NaN and infinity, and is much cheaper than a mask.
-            if not np.isfinite(np.add.reduce(part, axis=None, dtype=np.float64)):
-                row = np.argwhere(~np.isfinite(part.reshape(len(part), -1)).all(axis=1))
-                raise self.bad(
-                    f"{place} is not finite at cell {start + int(row[0, 0])}",
-                    "repair or remove that embedding",
-                )
-
-    def _whole(self, matrices: dict[str, str]) -> None:
-        """Refuse what is read whole and would not fit: everything but the matrices."""
-        skip = tuple(f"{place}/" for _, place in self._matrix_places())
-        exact = {place for _, place in self._matrix_places()}
-        total = 0
-        for name, dataset in self.datasets.items():
-            if name in exact or name.startswith(skip):
-                continue
-            total += _logical(dataset)
-            if dataset.dtype.kind == "O":
-                total += sparsecheck.text_bytes(dataset)
-            if total > self.limits.loaded:
-                raise self.unsafe(
-                    f"its tables ask for {total:,} bytes at {name}", f"<= {self.limits.loaded:,}"
-                )
-
-    def _largest_chunk(self, matrices: dict[str, str]) -> int:
-        sizes = [0]
-        for _, place in self._matrix_places():
-            for name, dataset in self.datasets.items():
-                if name == place or name.startswith(place + "/"):
-                    sizes.append(int(np.prod(dataset.chunks or (0,))) * dataset.dtype.itemsize)
-        return max(sizes)
-
 
 def _refers(kind: Any) -> bool:
     """Whether a datatype is, or contains, an object or region reference."""
@@ -497,20 +311,3 @@ def _refers(kind: Any) -> bool:
     if isinstance(kind, h5py.h5t.TypeVlenID | h5py.h5t.TypeArrayID):
         return _refers(kind.get_super())
     return False
-
-
-def _logical(dataset: h5py.Dataset) -> int:
-    return int(np.prod(dataset.shape or (1,), dtype=object)) * int(dataset.id.get_type().get_size())
-
-
-def _text(value: object) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def _matrix_shape(node: h5py.Group | h5py.Dataset) -> tuple[int, int]:
-    shape = (
-        node.shape
-        if isinstance(node, h5py.Dataset)
-        else node.attrs.get("shape", node.attrs.get("h5sparse_shape"))
-    )
-    return (int(shape[0]), int(shape[1])) if len(shape) == 2 else (int(shape[0]), 1)

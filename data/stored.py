@@ -1,0 +1,260 @@
+"""Checks of stored arrays that must be fast: sparse indices and the bytes behind strings.
+
+Works on open h5py objects without importing h5py. Arrays that lie in the file in one piece are
+mapped and reduced in place; others are streamed. Nothing here reads a matrix's values.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import BadFile, UnsafeFile
+
+__all__ = ["UNPACK_BUDGET", "check_sparse", "lies_open", "pieces", "swollen", "text_bytes"]
+
+UNPACK_BUDGET = 1 << 23
+"""Values of one compressed array that are unpacked here, 0.1 to 0.2 s; what lies beyond is checked
+when it is used: indices by :mod:`data.matrices`, embeddings by :mod:`data.cells`.
+"""
+
+_OPEN_BYTES = 4 << 20  # read at once as they lie: stays in the cache of a core
+_PACKED_BYTES = 32 << 20  # unpacked at once: chunks that straddle a step are unpacked twice
+
+
+def check_sparse(
+    path: Path,
+    name: str,
+    group: Any,
+    layout: str,
+    shape: tuple[int, int],
+    cap: int,
+    budget: int = UNPACK_BUDGET,
+) -> None:
+    """Refuse a stored CSR or CSC matrix whose three arrays do not fit together.
+
+    Raises
+    ------
+    BadFile
+        When an array is missing or of a wrong kind, when ``indptr`` has a wrong length, does not
+        start at 0, falls or does not end at the number of values, or an index is out of range.
+    UnsafeFile
+        When ``indptr`` alone would ask for more than ``cap`` bytes.
+    """
+
+    def bad(what: str) -> BadFile:
+        return BadFile(f"{path}: {name} is no valid {layout} matrix: {what}; write the file again")
+
+    for part in ("data", "indices", "indptr"):
+        if part not in group or getattr(group[part], "ndim", 0) != 1:
+            raise bad(f"{part} is missing or no list")
+    data, indices, indptr = group["data"], group["indices"], group["indptr"]
+    if data.dtype.kind not in "fiub":
+        raise bad(f"data holds {data.dtype}; expected numbers")
+    if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
+        raise bad("indices and indptr must be whole numbers")
+    major, minor = shape if layout == "csr" else shape[::-1]
+    if min(shape) < 0 or len(indptr) != major + 1:
+        raise bad(f"indptr has {len(indptr):,} entries for {major:,} rows; expected one more")
+    if len(indptr) * 8 > cap:
+        raise UnsafeFile(f"{path}: {name}/indptr asks for {len(indptr) * 8:,} bytes; expected "
+                         f"<= {cap:,}; the file was not read")  # fmt: skip
+    if len(data) != len(indices):
+        raise bad(f"{len(data):,} values but {len(indices):,} indices")
+    pointers = np.asarray(indptr[...])
+    if int(pointers[0]) != 0:
+        raise bad(f"indptr starts at {int(pointers[0])}; expected 0")
+    if int(pointers[-1]) != len(data):
+        raise bad(f"indptr ends at {int(pointers[-1]):,} but there are {len(data):,} values")
+    if len(pointers) > 1 and bool((pointers[1:] < pointers[:-1]).any()):
+        raise bad("indptr falls; expected it to rise")
+    if len(indices):
+        low, high = _range(indices, budget)
+        if low < 0 or high >= minor:
+            worst = low if low < 0 else high
+            raise bad(f"index {worst:,} is out of range for {minor:,} columns")
+
+
+def lies_open(dataset: Any) -> bool:
+    """Whether the dataset's values lie in the file in one piece, as they are."""
+    return (
+        dataset.size > 0
+        and dataset.chunks is None
+        and not dataset.dtype.hasobject
+        and dataset.id.get_offset() is not None
+        and dataset.id.get_storage_size() == dataset.size * dataset.dtype.itemsize
+    )
+
+
+def pieces(dataset: Any, budget: int) -> Iterator[NDArray[Any]]:
+    """Runs of the values of a list or table, row by row: all where they lie open, else ``budget``.
+
+    Plain reads into one buffer: HDF5 would be slower, and a map would count as memory used.
+    """
+    width = max(1, dataset.size // max(1, dataset.shape[0]))
+    at_once = _OPEN_BYTES if lies_open(dataset) else _PACKED_BYTES
+    step = max(1, at_once // (width * dataset.dtype.itemsize))
+    if at_once == _PACKED_BYTES:
+        stop = min(dataset.shape[0], budget // width)
+        for start in range(0, stop, step):
+            yield np.asarray(dataset[start : min(start + step, stop)])
+        return
+    buffer = np.empty(step * width, dtype=dataset.dtype)
+    with Path(dataset.file.filename).open("rb", buffering=0) as handle:
+        handle.seek(dataset.id.get_offset())
+        left = dataset.size
+        while left:
+            part = buffer[: min(left, len(buffer))]
+            view = part.view(np.uint8).data
+            while view:
+                got = handle.readinto(view)
+                if not got:
+                    raise OSError(f"the file ends inside {dataset.name}")
+                view = view[got:]
+            left -= len(part)
+            yield part.reshape(-1, *dataset.shape[1:])
+
+
+def _range(indices: Any, budget: int) -> tuple[int, int]:
+    """Smallest and largest index: of all where they lie open, else of ``budget``."""
+    low, high = 0, 0
+    for part in pieces(indices, budget):
+        low, high = min(low, int(part.min())), max(high, int(part.max()))
+    return low, high
+
+
+def text_bytes(dataset: Any) -> int:
+    """Bytes behind all variable-length values of a dataset together, without reading one of them.
+
+    Every value is a descriptor of a length and the place of its bytes. Descriptors may share a
+    place, so that a small file can ask for any amount; the sum of their lengths tells. HDF5 file
+    format specification 3.0, "Variable-length Types" and "Global Heap ID".
+    """
+    places = _descriptors(dataset.id.get_type(), 0)
+    if not places or not dataset.size:
+        return 0
+    width = dataset.id.get_type().get_size()
+    if dataset.chunks is None and dataset.id.get_offset() is None:
+        # Kept in the object's header, out of reach: assume the worst, all bytes for each value.
+        return int(dataset.size) * Path(dataset.file.filename).stat().st_size
+    total = 0
+    for piece in _raw_pieces(dataset):
+        table = np.frombuffer(piece[: len(piece) // width * width], dtype=np.uint8)
+        table = table.reshape(-1, width)
+        for offset, each in places:
+            lengths = np.ascontiguousarray(table[:, offset : offset + 4]).view("<u4")
+            total += each * int(lengths.sum(dtype=np.uint64))
+    return total
+
+
+def _descriptors(kind: Any, offset: int) -> list[tuple[int, int]]:
+    """(place in an element, bytes an item) of every descriptor that a type holds."""
+    if hasattr(kind, "get_nmembers") and hasattr(kind, "get_member_offset"):  # a compound
+        return [
+            found
+            for i in range(kind.get_nmembers())
+            for found in _descriptors(kind.get_member_type(i), offset + kind.get_member_offset(i))
+        ]
+    if getattr(kind, "is_variable_str", lambda: False)():
+        return [(offset, 1)]
+    if type(kind).__name__ == "TypeVlenID":
+        return [(offset, kind.get_super().get_size())]
+    return []
+
+
+def _raw_pieces(dataset: Any) -> Iterator[bytes]:
+    """The stored bytes of a dataset, unpacked, piece by piece."""
+    width = dataset.id.get_type().get_size()
+    if dataset.chunks is None:
+        step = max(1, _PACKED_BYTES // width) * width
+        with Path(dataset.file.filename).open("rb") as handle:
+            handle.seek(dataset.id.get_offset())
+            left = dataset.id.get_storage_size()
+            while left and (piece := handle.read(min(left, step))):
+                left -= len(piece)
+                yield piece
+        return
+    filters = _filters(dataset)
+    limit = int(np.prod(dataset.chunks)) * width
+    for offsets, _ in _chunks(dataset):
+        mask, piece = dataset.id.read_direct_chunk(offsets)
+        yield _unpack(piece, filters, mask, width, limit)
+
+
+def _filters(dataset: Any) -> list[int]:
+    plist = dataset.id.get_create_plist()
+    return [int(plist.get_filter(i)[0]) for i in range(plist.get_nfilters())]
+
+
+def _chunks(dataset: Any) -> list[tuple[tuple[int, ...], int]]:
+    """Offsets and stored bytes of every chunk; one pass, where asking by number is quadratic."""
+    found: list[tuple[tuple[int, ...], int]] = []
+    dataset.id.chunk_iter(lambda info: found.append((info.chunk_offset, info.size)))
+    return found
+
+
+DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3  # H5Zpublic.h
+
+
+def _unpack(piece: bytes, filters: list[int], mask: int, width: int, limit: int) -> bytes:
+    """Undo the filters of one chunk as far as they are known; never more than ``limit`` bytes."""
+    for place in reversed(range(len(filters))):
+        if mask & (1 << place):
+            continue
+        if filters[place] == DEFLATE:
+            piece = zlib.decompressobj().decompress(piece, limit)
+        elif filters[place] == SHUFFLE:  # byte i of every element lies together
+            table = np.frombuffer(piece[: len(piece) // width * width], dtype=np.uint8)
+            piece = table.reshape(width, -1).T.tobytes()
+        elif filters[place] == FLETCHER32:
+            piece = piece[:-4]
+    return piece
+
+
+def swollen(dataset: Any) -> str | None:
+    """Say how a chunk holds more than its shape allows, or None.
+
+    HDF5 unpacks a deflated chunk to its end, whatever the chunk's shape: 0.5 MB become 512 MB.
+    Stored bytes beyond the shape are refused; chunks so large that deflate's best, 1,032 to 1,
+    would exceed 1 GB are unpacked here in bounded steps.
+    """
+    filters = _filters(dataset)
+    if not filters:
+        return None
+    if len(set(filters)) < len(filters):
+        return "is packed twice by the same filter"
+    limit = int(np.prod(dataset.chunks)) * dataset.id.get_type().get_size()
+    stored = dataset.id.get_storage_size()
+    if stored < _SMALL_CHUNK:
+        return None
+    for offsets, size in _chunks(dataset):
+        if size > limit + limit // 100 + 4096:
+            return f"stores {size:,} bytes for a chunk of {limit:,}"
+        if DEFLATE in filters and size > _SMALL_CHUNK and _overflows(dataset, offsets, limit):
+            return f"has a chunk that unpacks to more than its {limit:,} bytes"
+    return None
+
+
+_SMALL_CHUNK = (1 << 20) + (1 << 16)  # stored bytes; h5py's own chunks have at most 1 MiB
+
+
+def _overflows(dataset: Any, offsets: tuple[int, ...], limit: int) -> bool:
+    mask, piece = dataset.id.read_direct_chunk(offsets)
+    filters = _filters(dataset)
+    place = filters.index(DEFLATE)
+    if mask & (1 << place):
+        return False
+    if FLETCHER32 in filters[place:] and not mask & (1 << filters.index(FLETCHER32)):
+        piece = piece[:-4]
+    stream, done = zlib.decompressobj(), 0
+    while piece and not stream.eof:
+        done += len(stream.decompress(piece, 1 << 22))
+        piece = stream.unconsumed_tail
+        if done > limit + 4096:
+            return True
+    return False
