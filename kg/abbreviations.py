@@ -16,7 +16,7 @@ from types import MappingProxyType
 from kg.lexicon import normalise
 from kg.terms import Curie, Scope
 
-__all__ = ["ShortName", "expand", "short_names"]
+__all__ = ["ShortName", "expand", "same_word", "short_names"]
 
 _PLURAL = re.compile(r"(?<=[A-Za-z0-9])s$")
 _CELL = re.compile(r"[\s\-](?:cells?|lymphocytes?)$", re.IGNORECASE)
@@ -51,7 +51,7 @@ def _rows() -> tuple[_Row, ...]:
 def _by_key() -> Mapping[str, tuple[_Row, ...]]:
     table: dict[str, list[_Row]] = {}
     for row in _rows():
-        if row.use != "word":
+        if row.use in ("text", "any", "label"):
             table.setdefault(_key(row.name), []).append(row)
     return MappingProxyType({key: tuple(rows) for key, rows in table.items()})
 
@@ -103,3 +103,17 @@ def expand(word: str) -> tuple[str, ...]:
     ('monocyte',)
     """
     return _words().get(word, (word,))
+
+
+def same_word(word: str) -> str:
+    """The common form of a normalised word; itself when it has no other.
+
+    >>> same_word("renal"), same_word("ii")
+    ('kidney', '2')
+    """
+    return _same().get(word, word)
+
+
+@cache
+def _same() -> Mapping[str, str]:
+    return MappingProxyType({r.name: normalise(r.means) for r in _rows() if r.use == "same"})

@@ -22,7 +22,7 @@ from kg.abbreviations import short_names
 from kg.graph import KnowledgeGraph, LexicalEntry
 from kg.lexicon import normalise
 from kg.mentions import SCOPE_SCORE, Candidate, How, Mention
-from kg.names import LINEAGE_LETTERS, MARKER, variants
+from kg.names import HEAD_WORDS, LINEAGE_LETTERS, MARKER, variants
 from kg.symbols import Setting, Token, name_factor, read_setting, tokens_of
 from kg.terms import Category, Curie, Scope, Term
 
@@ -261,7 +261,8 @@ def _worth_varying(words: Sequence[str]) -> bool:
     return (
         "lymphocyte" in words
         or words[-1] in LINEAGE_LETTERS
-        or ("cell" in words and any(MARKER.fullmatch(w) for w in words))
+        or (words[-1] == "cell" and words[-2] in LINEAGE_LETTERS)
+        or (any(MARKER.fullmatch(w) for w in words) and any(w in HEAD_WORDS for w in words))
     )
 
 

@@ -18,7 +18,15 @@ from dataclasses import dataclass
 
 from kg.terms import Scope
 
-__all__ = ["LINEAGE_LETTERS", "MARKER", "Variant", "phenotype", "variants"]
+__all__ = [
+    "HEAD_WORDS",
+    "LINEAGE_LETTERS",
+    "MARKER",
+    "Phenotype",
+    "Variant",
+    "phenotype",
+    "variants",
+]
 
 MARKER = re.compile(r"cd\d+[a-z]{0,2}\d?")
 """A cluster-of-differentiation name, normalised."""
@@ -28,8 +36,9 @@ LINEAGE_LETTERS = frozenset({"t", "b", "nk", "nkt"})
 
 _SIGNS = frozenset({"positive", "negative", "high", "low", "dim", "bright", "intermediate"})
 _STATE_WORDS = (
-    "naive memory effector central activated exhausted cytotoxic regulatory cycling helper resting "
-    "immature mature induced natural unswitched switched class transitional thymus derived"
+    "naive memory effector central activated exhausted cytotoxic regulatory cycling proliferating "
+    "helper resting immature mature induced natural unswitched switched class transitional "
+    "thymus derived"
 )
 _STATES = frozenset(_STATE_WORDS.split())
 # Heads that take markers and states in front, longest first.
@@ -43,6 +52,8 @@ _HEADS = (
     ("macrophage",),
     ("thymocyte",),
 )
+HEAD_WORDS = frozenset(head[-1] for head in _HEADS)
+"""Nouns that surface markers are written before."""
 _ALPHA_BETA = ("alpha", "beta")
 _GAMMA_DELTA = ("gamma", "delta")
 
@@ -131,6 +142,9 @@ def variants(words: tuple[str, ...], *, open_end: bool = True) -> Iterator[Varia
     complete = words
     if "lymphocyte" in words:
         complete = tuple("cell" if word == "lymphocyte" else word for word in words)
+    elif len(words) > 2 and words[-1] == "cell" and words[-2] in LINEAGE_LETTERS:
+        # Some names have the noun in one form only ("pre-B-lymphocyte").
+        yield Variant(" ".join((*words[:-1], "lymphocyte")), 0.98)
     elif open_end and words[-1] in LINEAGE_LETTERS:
         complete = (*words, "cell")
     for variant in _orders(words, complete):
