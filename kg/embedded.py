@@ -22,7 +22,7 @@ from data import locations
 from data.errors import AssetMissing
 from kg import schema
 from kg.closure import decode, row
-from kg.graph import Count, Direction, LexicalEntry, by_shared_words
+from kg.graph import CANDIDATES, Count, Direction, LexicalEntry, by_shared_words
 from kg.lexicon import normalise
 from kg.terms import IS_A, Category, Curie, Edge, Release, Scope, Synonym, Term
 
@@ -290,7 +290,7 @@ class EmbeddedGraph:
 
         The order is that of :meth:`kg.graph.KnowledgeGraph.search`.
         """
-        words = normalise(text).split()
+        words = sorted(set(normalise(text).split()))
         if not words or limit <= 0:
             return []
         marks = " OR ".join(f'"{schema.category_word(category)}"' for category in set(categories))
@@ -304,11 +304,11 @@ class EmbeddedGraph:
             found += [one for one in more if one[0] not in seen][: limit - len(found)]
         if found:
             return [entry for _, entry in found]
-        rarest = self._rarest(words)
-        if rarest is None:
-            return []
-        candidates = [entry for _, entry in self._matches(f'"{rarest}"*' + among, -1)]
-        return by_shared_words(words, candidates)[:limit]
+        for word in self._by_rarity(words):
+            candidates = self._matches(f'"{word}"*' + among, CANDIDATES)
+            if candidates:
+                return by_shared_words(words, [entry for _, entry in candidates])[:limit]
+        return []
 
     def _matches(self, query: str, limit: int) -> list[tuple[int, LexicalEntry]]:
         rows = self._db.execute(
@@ -318,15 +318,18 @@ class EmbeddedGraph:
         )
         return [(one[-1], _entry(one)) for one in rows]
 
-    def _rarest(self, words: Iterable[str]) -> str | None:
-        counted = []
-        for word in set(words):
-            (n,) = self._db.execute(
-                "SELECT sum(n) FROM words WHERE word >= ? AND word < ?", (word, word + "\U0010ffff")
-            ).fetchone()
-            if n:
-                counted.append((n, word))
-        return min(counted)[1] if counted else None
+    def _by_rarity(self, words: Iterable[str]) -> list[str]:
+        counted = [
+            (
+                self._db.execute(
+                    "SELECT total(n) FROM words WHERE word >= ? AND word < ?",
+                    (word, word + "\U0010ffff"),
+                ).fetchone()[0],
+                word,
+            )
+            for word in words
+        ]
+        return [word for _, word in sorted(counted)]
 
     # --- edges ---------------------------------------------------------------------------------
 

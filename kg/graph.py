@@ -13,7 +13,10 @@ from typing import Literal, Protocol
 
 from kg.terms import IS_A, Category, Curie, Edge, Release, Scope, Term
 
-__all__ = ["Count", "Direction", "KnowledgeGraph", "LexicalEntry", "by_shared_words"]
+__all__ = ["CANDIDATES", "Count", "Direction", "KnowledgeGraph", "LexicalEntry", "by_shared_words"]
+
+CANDIDATES = 1000
+"""How many names :meth:`KnowledgeGraph.search` ranks by shared words when none has them all."""
 
 Direction = Literal["out", "in", "both"]
 """``out``: the node is the subject; ``in``: it is the object."""
@@ -49,9 +52,10 @@ class KnowledgeGraph(Protocol):
     """Typed reads over terms and edges.
 
     No method takes a query in any language. Sequences are returned in a fixed order: terms by
-    id, edges by (predicate, subject, object, source, key), lexical entries by (scope, id, text).
-    Ids that do not exist yield ``None`` or nothing, never an error. Obsolete terms are present
-    (``Term.obsolete``) but carry no ontology edges.
+    id, edges by (predicate, subject, object, source, key), lexical entries by (scope, id, text),
+    scopes being in the order of :class:`kg.terms.Scope`, the closest first. Ids that do not exist
+    yield ``None`` or nothing, never an error. Obsolete terms are present (``Term.obsolete``), and
+    so are their names, but they carry no ontology edges.
     """
 
     @property
@@ -73,7 +77,16 @@ class KnowledgeGraph(Protocol):
     def search(
         self, text: str, *, categories: Iterable[Category] = (), limit: int = 20
     ) -> Sequence[LexicalEntry]:
-        """Names that share words or word beginnings with ``text``, best first (full text)."""
+        """Names that share words or word beginnings with ``text``, best first.
+
+        The words are those of :func:`kg.lexicon.normalise`. First come the names that have every
+        word, then those in which every word is at least begun. Where there are none of either,
+        the words are tried from the rarest on (by how many words of all names begin with it, then
+        by alphabet) until some names have a word that begins with it: of the first
+        :data:`CANDIDATES` of these, those in which most words are begun come first. Names that
+        are equal so far stand in this order: current terms, then fewer words, shorter keys,
+        closer scopes, ids, texts.
+        """
 
     def edges(
         self,
@@ -99,14 +112,14 @@ class KnowledgeGraph(Protocol):
     def ancestors(self, id: Curie, predicates: Sequence[Curie] = (IS_A,)) -> Mapping[Curie, int]:
         """Every ancestor with its distance in hops, the term itself (0) included.
 
-        Follows edges subject to object over ``predicates`` of the current releases.
+        Follows edges that are not negated from subject to object over ``predicates``.
         """
 
     def descendants(self, id: Curie, predicates: Sequence[Curie] = (IS_A,)) -> Mapping[Curie, int]:
         """Every descendant with its distance in hops, the term itself (0) included."""
 
     def stats(self) -> Sequence[Count]:
-        """Terms and edges by type, source and release."""
+        """Terms, then edges, by type, source and release."""
 
     def close(self) -> None:
         """Release files and connections; reads after it fail."""
