@@ -25,6 +25,7 @@ from data import locations
 from data.manifest import Asset, File, Origin
 
 __all__ = [
+    "as_umask_says",
     "bytes_below",
     "folder",
     "problem",
@@ -107,6 +108,13 @@ def sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
+def as_umask_says(file: Path) -> None:
+    """Let others read a file where the user's umask does; temporary files are 0600."""
+    mask = os.umask(0)
+    os.umask(mask)
+    file.chmod(0o666 & ~mask)
+
+
 def bytes_below(home: Path) -> int:
     """The size of all files below a folder; 0 where it is not there."""
     return sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
@@ -157,6 +165,7 @@ def write_json(file: Path, document: Mapping[str, Any]) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             json.dump(document, stream, indent=1)
+        as_umask_says(Path(temporary))
         Path(temporary).replace(file)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

