@@ -140,7 +140,7 @@ def _bring_newest(asset: Asset, work: Path, progress: bool) -> Asset:
         asset,
         release=release or origin.modified or f"sha256-{digest[:12]}",
         date=day[0] if day else origin.modified,
-        dated="file" if day else "server",
+        dated="file" if day else "server" if origin.modified else "",
         files=(File(name, arrived.stat().st_size, digest),),
         updated=True,
     )

@@ -448,11 +448,15 @@ def test_an_asset_without_a_pin_comes_when_named(site, pin):
     lines = [line for line in entry("a", b"", "").splitlines() if "= [" not in line]
     unpinned = "\n".join(line for line in lines if not line.startswith(("release", "date")))
     site.files["/table.txt"] = b"symbol\tname\n"
-    site.modified = "Tue, 03 Mar 2026 10:00:00 GMT"
     pin(unpinned + f'\nofficial = "{site.url}/table.txt"')
     assert sources.fetch(["core"]) == [] and site.asked == []
     with pytest.raises(AssetMissing, match="celloquy data fetch a"):
         sources.path("a")
+    site.modified = ""
+    assert sources.update("a").release.startswith("sha256-")
+    assert (sources.asset("a").date, sources.asset("a").dated) == ("", "")
+    sources.revert("a")
+    site.modified = "Tue, 03 Mar 2026 10:00:00 GMT"
     (brought,) = sources.fetch(["a"])
     assert (brought.release, brought.date, brought.dated) == ("2026-03-03", "2026-03-03", "server")
     assert sources.path("a").read_bytes() == b"symbol\tname\n"
