@@ -225,7 +225,9 @@ class Layout:
         start = 0
         for part in stored.pieces(dataset, self.budget):
             # One reduction finds both NaN and infinity, and is much cheaper than a mask.
-            if not np.isfinite(np.add.reduce(part, axis=None, dtype=np.float64)):
+            with np.errstate(invalid="ignore", over="ignore"):
+                total = np.add.reduce(part, axis=None, dtype=np.float64)
+            if not np.isfinite(total):
                 finite = np.isfinite(part.reshape(len(part), -1)).all(axis=1)
                 if not finite.all():
                     raise self.bad(

@@ -284,8 +284,8 @@ class _Guard:
             if swollen:
                 raise self.unsafe(f"{name} {swollen}", "chunks of their own size")
         if logical > self.limits.small:
-            held = max(dataset.id.get_storage_size(), 1)
-            if logical > self.limits.ratio * held:
+            held = dataset.id.get_storage_size()
+            if logical > self.limits.ratio * max(held, 1):
                 raise self.unsafe(
                     f"{name} asks for {logical:,} bytes but stores {held:,}",
                     f"at most {self.limits.ratio:,.0f} times what is stored",

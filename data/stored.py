@@ -135,15 +135,14 @@ def text_bytes(dataset: Any) -> int:
     place, so that a small file can ask for any amount; the sum of their lengths tells. HDF5 file
     format specification 3.0, "Variable-length Types" and "Global Heap ID".
     """
-    places = _descriptors(dataset.id.get_type(), 0)
+    width, places = _on_disk(dataset.id.get_type(), _address_width(dataset))
     if not places or not dataset.size:
         return 0
-    width = dataset.id.get_type().get_size()
     if dataset.chunks is None and dataset.id.get_offset() is None:
         # Kept in the object's header, out of reach: assume the worst, all bytes for each value.
         return int(dataset.size) * Path(dataset.file.filename).stat().st_size
     total = 0
-    for piece in _raw_pieces(dataset):
+    for piece in _raw_pieces(dataset, width):
         table = np.frombuffer(piece[: len(piece) // width * width], dtype=np.uint8)
         table = table.reshape(-1, width)
         for offset, each in places:
@@ -152,24 +151,41 @@ def text_bytes(dataset: Any) -> int:
     return total
 
 
-def _descriptors(kind: Any, offset: int) -> list[tuple[int, int]]:
-    """(place in an element, bytes an item) of every descriptor that a type holds."""
-    if hasattr(kind, "get_nmembers") and hasattr(kind, "get_member_offset"):  # a compound
-        return [
-            found
-            for i in range(kind.get_nmembers())
-            for found in _descriptors(kind.get_member_type(i), offset + kind.get_member_offset(i))
-        ]
+def _address_width(dataset: Any) -> int:
+    return int(dataset.file.id.get_create_plist().get_sizes()[0])
+
+
+def _on_disk(kind: Any, address: int) -> tuple[int, list[tuple[int, int]]]:
+    """Bytes of one element in the file, and (place, bytes an item) of its descriptors.
+
+    HDF5 gives sizes as in memory, where a text is a pointer; in the file it is a length, an
+    address and a number.
+    """
     if getattr(kind, "is_variable_str", lambda: False)():
-        return [(offset, 1)]
-    if type(kind).__name__ == "TypeVlenID":
-        return [(offset, kind.get_super().get_size())]
-    return []
+        return 8 + address, [(0, 1)]
+    name = type(kind).__name__
+    if name == "TypeVlenID":
+        return 8 + address, [(0, int(kind.get_super().get_size()))]
+    if name == "TypeArrayID":
+        count = int(np.prod(kind.get_array_dims()))
+        width, places = _on_disk(kind.get_super(), address)
+        return count * width, [(i * width + at, each) for i in range(count) for at, each in places]
+    if name != "TypeCompoundID":
+        return int(kind.get_size()), []
+    found: list[tuple[int, int]] = []
+    grown = 0
+    members = sorted(range(kind.get_nmembers()), key=kind.get_member_offset)
+    for i in members:
+        member = kind.get_member_type(i)
+        width, places = _on_disk(member, address)
+        start = int(kind.get_member_offset(i)) + grown
+        found += [(start + at, each) for at, each in places]
+        grown += width - int(member.get_size())
+    return int(kind.get_size()) + grown, found
 
 
-def _raw_pieces(dataset: Any) -> Iterator[bytes]:
+def _raw_pieces(dataset: Any, width: int) -> Iterator[bytes]:
     """The stored bytes of a dataset, unpacked, piece by piece."""
-    width = dataset.id.get_type().get_size()
     if dataset.chunks is None:
         step = max(1, _PACKED_BYTES // width) * width
         with Path(dataset.file.filename).open("rb") as handle:
@@ -228,7 +244,9 @@ def swollen(dataset: Any) -> str | None:
         return None
     if len(set(filters)) < len(filters):
         return "is packed twice by the same filter"
-    limit = int(np.prod(dataset.chunks)) * dataset.id.get_type().get_size()
+    limit = (
+        int(np.prod(dataset.chunks)) * _on_disk(dataset.id.get_type(), _address_width(dataset))[0]
+    )
     stored = dataset.id.get_storage_size()
     if stored < _SMALL_CHUNK:
         return None
