@@ -20,11 +20,14 @@ from dataclasses import dataclass, replace
 
 from kg.abbreviations import short_names
 from kg.graph import KnowledgeGraph, LexicalEntry
-from kg.lexicon import normalise
+from kg.identifiers import identifiers, places, unknown_identifiers
 from kg.mentions import SCOPE_SCORE, Candidate, How, Mention
 from kg.names import HEAD_WORDS, LINEAGE_LETTERS, MARKER, variants
-from kg.symbols import Setting, Token, name_factor, read_setting, tokens_of
-from kg.terms import Category, Curie, Scope, Term
+from kg.readings import Reading, ranked
+from kg.spelling import SHORTEST
+from kg.symbols import Setting, Token, is_ordinary, name_factor, read_setting, tokens_of
+from kg.terms import Category, Curie, Scope
+from kg.vocabulary import vocabulary
 
 __all__ = ["candidates", "ground", "unknown_identifiers"]
 
@@ -40,9 +43,6 @@ _LITTLE_WORDS = (
 )
 _FUNCTION_WORDS = frozenset(_LITTLE_WORDS.split())
 _BREAK = re.compile(r"[.?!;:()\[\]{}\"]|\s/\s")
-_IDENTIFIER = re.compile(
-    r"\b(?P<curie>[A-Za-z]{2,}[:_]\d{2,}(?!\w))|\b(?P<ensembl>ENS(?:MUS)?G\d{11})(?:\.\d+)?\b"
-)
 _ORGANISMS: Mapping[str, tuple[Curie, str]] = {
     name: (identifier, label)
     for identifier, label, names in (
@@ -53,6 +53,8 @@ _ORGANISMS: Mapping[str, tuple[Curie, str]] = {
     )
     for name in names
 }
+_HUMAN = frozenset({"human", "homo"})
+_MOUSE = frozenset({"mouse", "mice", "murine"})
 # Cell types first: between names that fit equally well the field's own subject wins.
 _PRIOR = {
     Category.CELL_TYPE: 0.0,
@@ -65,19 +67,6 @@ _PRIOR = {
     Category.PHENOTYPE: 0.03,
     Category.OTHER: 0.03,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """One id that a run of words may mean, before its term was read."""
-
-    id: Curie
-    category: Category
-    score: float
-    scope: Scope
-    matched: str
-    how: How
-    notice: str = ""
 
 
 def ground(
@@ -105,21 +94,30 @@ def ground(
     tuple of Mention
         In order of appearance, never overlapping. Empty when the text names nothing.
     """
-    identified = _identifiers(text, graph)
-    taken = [(start, end) for start, end, _ in identified]
+    identified = identifiers(text, graph)
+    taken = places(text)
     tokens = [
         token
         for token in tokens_of(text)
         if not any(start < token.end and token.start < end for start, end in taken)
     ]
-    found = _spans(text, tokens, graph)
-    chosen: list[tuple[int, int, list[_Reading]]] = list(identified)
+    chosen: list[tuple[int, int, list[Reading]]] = list(identified)
     used: set[int] = set()
-    for (i, j), readings in sorted(found.items(), key=_longest_first):
-        wanted = [r for r in readings if not categories or r.category in categories]
-        if wanted and used.isdisjoint(range(i, j)):
-            used.update(range(i, j))
-            chosen.append((tokens[i].start, tokens[j - 1].end, wanted))
+
+    def choose(found: Mapping[tuple[int, int], list[Reading]]) -> None:
+        for (i, j), readings in sorted(found.items(), key=_longest_first):
+            wanted = [r for r in readings if not categories or r.category in categories]
+            if wanted and used.isdisjoint(range(i, j)):
+                used.update(range(i, j))
+                chosen.append((tokens[i].start, tokens[j - 1].end, wanted))
+
+    found = _spans(text, tokens, graph)
+    choose(found)
+    if respelt := _respelt(text, tokens, used, graph):
+        # A corrected word may make a name longer that was met without it: choose again.
+        chosen[:] = identified
+        used.clear()
+        choose(found | respelt)
     if not chosen:
         chosen = _lone_word(text, tokens, graph)
     return _mentions(text, sorted(chosen, key=lambda item: item[:2]), graph, categories, limit)
@@ -133,60 +131,24 @@ def candidates(
     limit: int = 10,
 ) -> tuple[Candidate, ...]:
     """Rank the terms that the whole text may name; empty when it names none exactly."""
-    identified = _identifiers(text.strip(), graph)
+    identified = identifiers(text.strip(), graph)
     readings = [r for start, end, rs in identified if end - start == len(text.strip()) for r in rs]
     tokens = tokens_of(text)
     if not readings and tokens:
         readings = list(_whole(text, tokens, graph))
     wanted = [r for r in readings if not categories or r.category in categories]
     terms = graph.terms({r.id for r in wanted})
-    return _ranked(wanted, terms, graph, limit)
+    return ranked(wanted, terms, graph, limit)
 
 
-def unknown_identifiers(text: str, graph: KnowledgeGraph) -> tuple[str, ...]:
-    """Identifiers written in the text that the graph does not hold, as written."""
-    known = {(start, end) for start, end, _ in _identifiers(text, graph)}
-    return tuple(m[0] for m in _IDENTIFIER.finditer(text) if m.span() not in known)
-
-
-def _longest_first(item: tuple[tuple[int, int], list[_Reading]]) -> tuple[int, float, int]:
+def _longest_first(item: tuple[tuple[int, int], list[Reading]]) -> tuple[int, float, int]:
     (i, j), readings = item
     return (i - j, -max(r.score for r in readings), i)
 
 
-def _identifiers(text: str, graph: KnowledgeGraph) -> list[tuple[int, int, list[_Reading]]]:
-    found = list(_IDENTIFIER.finditer(text))
-    if not found:
-        return []
-    curies = {m.span(): m["curie"].replace("_", ":", 1) for m in found if m["curie"]}
-    curies = {span: _canonical(curie) for span, curie in curies.items()}
-    terms = graph.terms(set(curies.values()))
-    ensembl = {m.span(): normalise(m["ensembl"]) for m in found if m["ensembl"]}
-    entries = graph.lookup(set(ensembl.values())) if ensembl else {}
-    result = []
-    for span in sorted([*curies, *ensembl]):
-        if span in curies and curies[span] in terms:
-            term = terms[curies[span]]
-            readings = [_Reading(term.id, term.category, 1.0, Scope.EXACT, term.id, "identifier")]
-        else:
-            readings = [
-                _Reading(entry.id, entry.category, 1.0, Scope.EXACT, entry.text, "identifier")
-                for entry in entries.get(ensembl.get(span, ""), ())
-            ]
-        if readings:
-            result.append((*span, readings))
-    return result
-
-
-def _canonical(id: str) -> str:
-    prefix, local = id.split(":", 1)
-    # Prefixes are upper case but for those that are words (NCBITaxon).
-    return id if prefix == "NCBITaxon" else f"{prefix.upper()}:{local}"
-
-
 def _spans(
     text: str, tokens: Sequence[Token], graph: KnowledgeGraph
-) -> dict[tuple[int, int], list[_Reading]]:
+) -> dict[tuple[int, int], list[Reading]]:
     """Every run of words that names something, with its readings."""
     runs = [
         (i, j)
@@ -197,17 +159,33 @@ def _spans(
     keyed = {run: _keys(text, tokens[slice(*run)]) for run in runs}
     entries = graph.lookup({key.key for keys in keyed.values() for key in keys})
     setting = read_setting(text, tokens)
-    found: dict[tuple[int, int], list[_Reading]] = {}
+    found: dict[tuple[int, int], list[Reading]] = {}
+    gain = _species_gain({token.key for token in tokens})
     for run, keys in keyed.items():
         readings = list(_readings(text, tokens, run, keys, entries, setting))
+        if gain:
+            readings = [_of_species(reading, gain) for reading in readings]
         if readings:
             found[run] = readings
     return found
 
 
+def _species_gain(words: Collection[str]) -> Mapping[str, float]:
+    """What the genes of each species gain or lose where a text speaks of one species alone."""
+    human, mouse = bool(_HUMAN & set(words)), bool(_MOUSE & set(words))
+    if human == mouse:
+        return {}
+    return {"HGNC": 0.05, "MGI": -0.1} if human else {"HGNC": -0.1, "MGI": 0.05}
+
+
+def _of_species(reading: Reading, gain: Mapping[str, float]) -> Reading:
+    change = gain.get(reading.id.partition(":")[0], 0.0)
+    return replace(reading, score=min(1.0, reading.score + change)) if change else reading
+
+
 def _lone_word(
     text: str, tokens: Sequence[Token], graph: KnowledgeGraph
-) -> list[tuple[int, int, list[_Reading]]]:
+) -> list[tuple[int, int, list[Reading]]]:
     """An ordinary word that is all a question asks about ("What is a cell?") is meant as a name."""
     content = [token for token in tokens if token.key not in _FUNCTION_WORDS]
     if len(content) != 1 or len(tokens) > 5:
@@ -217,7 +195,34 @@ def _lone_word(
     return [(token.start, token.end, readings)] if readings else []
 
 
-def _whole(text: str, tokens: Sequence[Token], graph: KnowledgeGraph) -> Iterable[_Reading]:
+def _respelt(
+    text: str, tokens: Sequence[Token], used: Collection[int], graph: KnowledgeGraph
+) -> dict[tuple[int, int], list[Reading]]:
+    """Names of cell types in which a word is misspelt that the graph does not know otherwise."""
+    corrected: dict[int, str] = {}
+    for i, token in enumerate(tokens):
+        odd = len(token.key) >= SHORTEST and token.key.isalpha() and not token.text.isupper()
+        if i in used or not odd or is_ordinary(token.text) or graph.search(token.key, limit=1):
+            continue
+        names = vocabulary(graph, Category.CELL_TYPE)
+        if token.key not in names.spelt and (near := names.speller.near(token.key)):
+            corrected[i] = near[0][0]
+    if not corrected:
+        return {}
+    respelt = [replace(t, key=corrected.get(i, t.key)) for i, t in enumerate(tokens)]
+    found = {}
+    for (i, j), readings in _spans(text, respelt, graph).items():
+        if used_words := [corrected[k] for k in range(i, j) if k in corrected]:
+            notice = f"read as {', '.join(map(repr, used_words))}"
+            found[i, j] = [
+                replace(r, score=0.75 * r.score, how="spelling", notice=notice)
+                for r in readings
+                if r.category is Category.CELL_TYPE
+            ]
+    return {run: readings for run, readings in found.items() if readings}
+
+
+def _whole(text: str, tokens: Sequence[Token], graph: KnowledgeGraph) -> Iterable[Reading]:
     run = (0, len(tokens))
     keys = _keys(text, tokens)
     entries = graph.lookup({key.key for key in keys})
@@ -273,14 +278,14 @@ def _readings(
     keys: Sequence[_Key],
     entries: Mapping[str, Sequence[LexicalEntry]],
     setting: Setting,
-) -> Iterable[_Reading]:
+) -> Iterable[Reading]:
     i, j = run
     written = text[tokens[i].start : tokens[j - 1].end]
     if organism := _ORGANISMS.get(keys[0].key):
         taxon, label = organism
-        yield _Reading(taxon, Category.OTHER, 1.0, Scope.EXACT, label, "organism")
+        yield Reading(taxon, Category.OTHER, 1.0, Scope.EXACT, label, "organism")
     for rank, short in enumerate(short_names(written, whole=setting.whole)):
-        yield _Reading(
+        yield Reading(
             short.id,
             Category.CELL_TYPE,
             # The table's order is the order of choice, whatever the scopes.
@@ -295,14 +300,14 @@ def _readings(
             scope = key.scope or entry.scope
             score = SCOPE_SCORE[scope] * factor - _PRIOR[entry.category]
             if score >= _FLOOR:
-                yield _Reading(
+                yield Reading(
                     entry.id, entry.category, score, scope, entry.text, key.how, key.notice
                 )
 
 
 def _mentions(
     text: str,
-    chosen: Sequence[tuple[int, int, list[_Reading]]],
+    chosen: Sequence[tuple[int, int, list[Reading]]],
     graph: KnowledgeGraph,
     categories: Collection[Category],
     limit: int,
@@ -311,73 +316,6 @@ def _mentions(
     mentions = []
     for start, end, readings in chosen:
         wanted = [r for r in readings if not categories or r.category in categories]
-        if ranked := _ranked(wanted, terms, graph, limit):
-            mentions.append(Mention(text[start:end], start, end, ranked))
+        if found := ranked(wanted, terms, graph, limit):
+            mentions.append(Mention(text[start:end], start, end, found))
     return tuple(mentions)
-
-
-def _ranked(
-    readings: Iterable[_Reading],
-    terms: Mapping[Curie, Term],
-    graph: KnowledgeGraph,
-    limit: int,
-) -> tuple[Candidate, ...]:
-    found = [candidate for r in readings for candidate in _resolve(r, terms, graph)]
-    best: dict[Curie, Candidate] = {}
-    for candidate in sorted(found, key=lambda c: (-c.score, c.id, c.replaced, c.matched)):
-        best.setdefault(candidate.id, candidate)
-    return tuple(best.values())[:limit]
-
-
-def _resolve(
-    reading: _Reading, terms: Mapping[Curie, Term], graph: KnowledgeGraph
-) -> Iterable[Candidate]:
-    """The candidate of a reading; for an obsolete term, its replacements."""
-    score = round(reading.score, 4)
-    if reading.how == "organism" and reading.id not in terms:
-        yield Candidate(
-            reading.id, reading.matched, Category.OTHER, score, reading.scope, reading.matched,
-            "NCBITaxon", "", "organism",
-        )  # fmt: skip
-        return
-    term = terms.get(reading.id)
-    if term is None:
-        return
-    candidate = Candidate(
-        term.id, term.label, term.category, score, reading.scope, reading.matched,
-        term.source, term.release, reading.how, notice=reading.notice,
-    )  # fmt: skip
-    if not term.obsolete:
-        yield candidate
-        return
-    successors, certain = _successors(term, graph)
-    for successor in successors:
-        word = "replaced by" if certain else "consider"
-        yield replace(
-            candidate,
-            id=successor.id,
-            label=successor.label,
-            category=successor.category,
-            source=successor.source,
-            release=successor.release,
-            score=round(score * (0.95 if certain else 0.7), 4),
-            replaced=True,
-            notice=f"{term.id} ({term.label}) is obsolete; {word} {successor.id}",
-        )
-    if not successors:
-        notice = f"{term.id} ({term.label}) is obsolete and names no replacement"
-        yield replace(candidate, score=round(score * 0.5, 4), notice=notice)
-
-
-def _successors(term: Term, graph: KnowledgeGraph) -> tuple[list[Term], bool]:
-    """What stands for an obsolete term now, and whether its source says so for certain."""
-    seen = {term.id}
-    current: Term | None = term
-    while current and current.obsolete and current.replaced_by not in (None, *seen):
-        assert current.replaced_by is not None
-        seen.add(current.replaced_by)
-        current = graph.term(current.replaced_by)
-    if current and not current.obsolete:
-        return [current], True
-    considered = graph.terms(term.consider)
-    return [t for t in considered.values() if not t.obsolete], False
