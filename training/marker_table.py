@@ -185,7 +185,7 @@ def curated(path: Path) -> Iterator[Row]:
 
 
 def consolidate(
-    rows: Iterable[Row], *, active: set[str], symbols: Symbols
+    rows: Iterable[Row], *, active: set[str], excluded: set[tuple[str, str]], symbols: Symbols
 ) -> tuple[dict[tuple[str, str, bool], Fact], Counter[str]]:
     """Merge rows into facts keyed by (CL id, gene, positive); count what is passed over.
 
@@ -199,6 +199,8 @@ def consolidate(
         gene = symbols.human(row.gene, row.species)
         if cl_id not in active:
             passed["type not an active CL term"] += 1
+        elif {(row.cl_id, row.source), (row.cl_id, "*")} & excluded:
+            passed["list excluded after reading it"] += 1
         elif gene is None:
             passed[f"no sure human gene for a {row.species} symbol"] += 1
         else:
@@ -269,8 +271,9 @@ def main(arguments: list[str] | None = None) -> int:
         *axiom(sources.path("axiom"), names),
         *curated(here / "markers_curated.tsv"),
     ]
+    excluded = {(row["cl_id"], row["source"]) for row in _table(here / "markers_excluded.tsv")}
     symbols = Symbols()
-    facts, passed = consolidate(rows, active=_active_cl(), symbols=symbols)
+    facts, passed = consolidate(rows, active=_active_cl(), excluded=excluded, symbols=symbols)
     write(options.output, facts, symbols)
     types = {cl_id for cl_id, _, _ in facts}
     sys.stderr.write(f"{len(facts)} facts of {len(types)} types from {len(rows)} rows\n")
