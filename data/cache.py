@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -160,6 +159,8 @@ def updated(asset: Asset, entry: Mapping[str, Any]) -> Asset:
 
 def write_json(file: Path, document: Mapping[str, Any]) -> None:
     """Write a small JSON file whole or not at all."""
+    import tempfile  # not needed where nothing is written, which is nearly always
+
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".tmp")
     try:

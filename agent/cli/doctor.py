@@ -12,10 +12,10 @@ import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
+from agent import endpoints
 from agent.cli.main import emit_json, options
 from data.errors import CelloquyError, Missing
 
@@ -54,12 +54,15 @@ KEY_PACKAGES = {
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    llm: Annotated[
+        str | None, typer.Option(help="Say where questions would go with this model.")
+    ] = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Also load torch and hash every cached file.")
     ] = False,
 ) -> None:
     """Check the installation: versions, assets, graph, literature, name clashes, endpoints."""
-    report = examine(deep=deep)
+    report = examine(llm=llm, deep=deep)
     if as_json:
         emit_json(report)
     else:
@@ -68,8 +71,8 @@ def doctor(
         raise Missing(f"{len(report['problems'])} problems; the first: {report['problems'][0]}")
 
 
-def examine(*, deep: bool = False) -> dict[str, Any]:
-    """Everything that ``celloquy doctor`` tells, as one document."""
+def examine(*, llm: str | None = None, deep: bool = False) -> dict[str, Any]:
+    """Everything that ``celloquy doctor`` tells, as one document; ``llm`` as in ``ask``."""
     report: dict[str, Any] = {
         "versions": _versions(),
         "torch": _torch(deep),
@@ -77,7 +80,7 @@ def examine(*, deep: bool = False) -> dict[str, Any]:
         "graph": _graph(),
         "literature": _literature(deep),
         "clashes": _clashes(),
-        "roles": _roles(),
+        "roles": endpoints.roles(options.graph, llm),
     }
     report["problems"] = list(_problems(report))
     return report
@@ -219,46 +222,6 @@ def _literature(deep: bool) -> dict[str, Any]:
         except CelloquyError as error:
             report["error"] = str(error)
     return report
-
-
-# --- where questions go ------------------------------------------------------------------------
-
-
-def _roles() -> dict[str, dict[str, Any]]:
-    """For each role what would be used without further options, and whether anything leaves."""
-    from data import sources
-    from kg.embedded import default_path
-
-    models = _version("torch") is not None and _version("transformers") is not None
-    graph = options.graph
-    encoder = models and _version("sentence-transformers") and sources.present("minilm")
-    writer = models and sources.present("smollm2")
-    return {
-        "graph": {
-            "uses": _without_password(graph) if graph else str(default_path()),
-            "leaves_this_machine": "ids and names of the terms asked for"
-            if graph and not _is_loopback(graph)
-            else "",
-        },
-        "sentence encoder": {
-            "uses": str(sources.path("minilm")) if encoder else "none: lexical search",
-            "leaves_this_machine": "",
-        },
-        "language model": {
-            "uses": "none unless --llm names one: answers are put together from the evidence"
-            + (f"; here: {sources.path('smollm2')}" if writer else ""),
-            "leaves_this_machine": "",
-        },
-    }
-
-
-def _without_password(uri: str) -> str:
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
-def _is_loopback(uri: str) -> bool:
-    return urlsplit(uri).hostname in ("127.0.0.1", "::1", "localhost")
 
 
 # --- the report --------------------------------------------------------------------------------

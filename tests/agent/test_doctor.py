@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from agent import endpoints
 from agent.cli import doctor
 from agent.cli.data import age, size
-from agent.cli.main import options
 from data import sources
 
 ROOT = Path(__file__).parents[2]
@@ -144,12 +144,34 @@ def test_doctor_loads_no_model_library_and_opens_no_connection(empty):
     assert run.stderr.splitlines()[-1] == "4 []", run.stderr
 
 
-def test_a_remote_graph_is_named_with_what_leaves_and_without_its_password(monkeypatch):
-    monkeypatch.setattr(options, "graph", "bolt://reader:secret@graph.example.org:7687")
-    role = doctor._roles()["graph"]
+def test_a_remote_graph_is_named_with_what_leaves_and_without_its_password():
+    role = endpoints.roles("bolt://reader:secret@graph.example.org:7687", None)["graph"]
     assert role["uses"] == "bolt://graph.example.org:7687" and role["leaves_this_machine"]
-    monkeypatch.setattr(options, "graph", "bolt://127.0.0.1:7687")
-    assert not doctor._roles()["graph"]["leaves_this_machine"]
+    assert not endpoints.roles("bolt://127.0.0.1:7687", None)["graph"]["leaves_this_machine"]
+
+
+@pytest.mark.parametrize(
+    ("llm", "variables", "uses", "leaves"),
+    [
+        (None, {}, "put together from the evidence", False),
+        ("local", {}, "celloquy data fetch smollm2", False),
+        ("some-lab/some-model", {}, "run here", False),
+        ("ollama:llama3", {}, "llama3 at http://127.0.0.1:11434", False),
+        ("ollama:llama3", {"OLLAMA_HOST": "10.0.0.5:11434"}, "llama3 at http://10.0.0.5", True),
+        ("openai:m", {}, "m at the usual address of openai", True),
+        ("openai:m", {"OPENAI_BASE_URL": "https://k:s@a.org/v1"}, "m at https://a.org/v1", True),
+        ("openai:m", {"OPENAI_BASE_URL": "http://localhost:8000/v1"}, "m at http://local", False),
+    ],
+)
+def test_where_a_question_would_go(tmp_path, monkeypatch, llm, variables, uses, leaves):
+    monkeypatch.setenv("CELLOQUY_HOME", str(tmp_path))
+    for name in ("OLLAMA_HOST", "OLLAMA_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    role = endpoints.roles(None, llm)["language model"]
+    assert uses in role["uses"]
+    assert bool(role["leaves_this_machine"]) == leaves
 
 
 def test_wrong_bytes_in_the_cache_are_found_by_deep_only(tmp_path, monkeypatch):
