@@ -23,6 +23,7 @@ __all__ = [
     "EdgeEvidence",
     "Evidence",
     "Kind",
+    "Part",
     "PassageEvidence",
     "PathEvidence",
     "PredictionEvidence",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 Kind = Literal["ontology_path", "kg_edge", "passage", "cells", "prediction"]
+Part = Literal["definition", "label", "synonyms", "replaced_by"]
+"""The parts of a term's record that can be quoted."""
 
 
 def _digest(*parts: object) -> str:
@@ -86,7 +89,7 @@ class TermEvidence:
     """
 
     id: Curie
-    part: Literal["definition", "label", "synonyms", "replaced_by"]
+    part: Part
     text: str
     start: int
     end: int

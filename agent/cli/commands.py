@@ -11,10 +11,11 @@ def register(app: typer.Typer) -> None:
     """Put every command on ``app``; called once, before it runs."""
     if app.registered_commands or app.registered_groups:
         return
-    from agent.cli import data, doctor, kg, literature
+    from agent.cli import ask, data, doctor, kg, literature
 
     app.add_typer(data.app, name="data")
     app.add_typer(kg.app, name="kg")
     app.command("search")(literature.search)
     app.add_typer(literature.index_app, name="index")
     app.command("doctor")(doctor.doctor)
+    app.command("ask")(ask.ask)

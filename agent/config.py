@@ -1,0 +1,33 @@
+"""Settings of the agent: what a question may cost and who writes the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["AskConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class AskConfig:
+    """How questions are answered.
+
+    Parameters
+    ----------
+    llm
+        The writer: None for the extractive one; ``local`` for the bundled language model, a
+        folder or a hub id for another local one, ``provider:model`` for a chat model.
+    shown
+        How many neighbours a list names; all of them are in the graph.
+    passages
+        How many passages are quoted.
+    write_seconds
+        How long a language model may take for a draft.
+    write_tokens
+        How long its draft may be.
+    """
+
+    llm: str | None = None
+    shown: int = 12
+    passages: int = 4
+    write_seconds: float = 60.0
+    write_tokens: int = 200

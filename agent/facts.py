@@ -1,0 +1,135 @@
+"""Reads of the graph as evidence: what the kinds of question are answered from.
+
+Each read returns edges or pieces of evidence that the verifier will check again. No text of a
+question comes here: ids, relations and limits only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from agent.statement import Statement
+from agent.support import record
+from agent.wording import Names
+from kg.graph import Direction, KnowledgeGraph
+from kg.neighbours import Neighbour, neighbourhood
+from kg.ontology import most_recent_common_ancestors, shortest_path_up
+from kg.terms import IS_A, Category, Curie, Edge, Path
+from kg.verbalise import sentence as edge_sentence
+from retrieval.evidence import EdgeEvidence, Evidence, Part, PathEvidence, TermEvidence
+
+__all__ = ["Facts", "Finding", "Found", "none_found"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A statement with its evidence; ``lead`` ("Yes", "No") goes before its sentence."""
+
+    statement: Statement
+    evidence: tuple[Evidence, ...]
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a kind of question gave: findings in the order of the answer.
+
+    ``notes`` are said behind them: the answer's own limits, nothing about cells. Where there are
+    no findings ``lacking`` says what was not found and what would help.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    lacking: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def none_found(lacking: str, *notes: str) -> Found:
+    """Nothing found, and what would help."""
+    return Found(lacking=lacking, notes=notes)
+
+
+@dataclass
+class Facts:
+    """The graph as the kinds of question read it.
+
+    Parameters
+    ----------
+    graph
+        The loaded releases.
+    shown
+        How many neighbours a list names.
+    """
+
+    graph: KnowledgeGraph
+    shown: int = 12
+    names: Names = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.names = Names(self.graph)
+
+    def label(self, id: Curie) -> str:
+        """The label with the id behind it."""
+        return f"{self.names.label(id)} ({id})"
+
+    def edge(self, edge: Edge) -> EdgeEvidence:
+        """An edge as evidence, in words."""
+        ends = (edge.subject, edge.object)
+        self.names.load(ends)
+        return EdgeEvidence(
+            edge, edge_sentence(edge, {node: self.names.label(node) for node in ends})
+        )
+
+    def climb(
+        self, start: Curie, goal: Curie, predicates: Sequence[Curie] = (IS_A,)
+    ) -> tuple[Edge, ...]:
+        """The shortest way up from ``start`` to ``goal``; empty where there is none."""
+        if start == goal:
+            return ()
+        found = shortest_path_up(self.graph, start, goal, predicates)
+        return found.edges if found else ()
+
+    def path(self, edges: Sequence[Edge]) -> PathEvidence:
+        """A way up as evidence, in words."""
+        nodes = (edges[0].subject, *(edge.object for edge in edges))
+        self.names.load(nodes)
+        text = " → ".join(self.label(node) for node in nodes)
+        last = edges[-1]
+        return PathEvidence(Path(nodes, tuple(edges)), text, last.source, last.release)
+
+    def words(self, id: Curie, part: Part = "label") -> TermEvidence | None:
+        """A term's own record as evidence; None where that part of it is empty."""
+        term = self.names.term(id)
+        text = record(term, part) if term else ""
+        if term is None or not text:
+            return None
+        return TermEvidence(id, part, text, 0, len(text), term.source, term.release)
+
+    def around(
+        self,
+        id: Curie,
+        predicates: Iterable[Curie],
+        direction: Direction,
+        categories: Collection[Category] = (),
+        limit: int | None = None,
+    ) -> tuple[tuple[Neighbour, ...], int]:
+        """The best supported neighbours, and how many there are."""
+        found = neighbourhood(
+            self.graph,
+            id,
+            relations=predicates,
+            direction=direction,
+            categories=categories,
+            limit=limit or self.shown,
+        )
+        positive = tuple(n for n in found.neighbours if "negative" not in n.edge.qualifiers)
+        return positive, found.total
+
+    def denied(self, id: Curie, predicates: Iterable[Curie]) -> tuple[Neighbour, ...]:
+        """What the sources say does *not* hold of a node."""
+        return neighbourhood(self.graph, id, relations=predicates, direction="out", limit=1).negated
+
+    def meeting(self, a: Curie, b: Curie, predicates: Sequence[Curie] = (IS_A,)) -> list[Curie]:
+        """The lowest common ancestors of two terms, nearest first."""
+        return most_recent_common_ancestors(self.graph, a, b, predicates)

@@ -1,0 +1,1 @@
+"""The kinds of question, by family: each finds the facts that answer it, with their evidence."""

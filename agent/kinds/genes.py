@@ -1,0 +1,382 @@
+"""Questions about genes: what they do, where, in which cell types, with whom, in which diseases.
+
+Annotations are an open world: what a release does not record may still be so, and no answer here
+says otherwise. A NOT-annotation is told as what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from agent.facts import Facts, Finding, Found, none_found
+from agent.statement import RULES, Form, Statement
+from kg.neighbours import Neighbour
+from kg.terms import (
+    COLOCALIZES_WITH,
+    CONTRIBUTES_TO,
+    ENABLES,
+    GENE_DISEASE,
+    HAS_PHENOTYPE,
+    INTERACTS_WITH,
+    INVOLVED_IN,
+    IS_A,
+    LOCATED_IN,
+    MARKER_OF,
+    MENTIONS,
+    ORTHOLOGOUS_TO,
+    PART_OF,
+    Category,
+    Curie,
+    Edge,
+)
+from retrieval.evidence import Evidence
+
+__all__ = [
+    "FUNCTIONS",
+    "annotated",
+    "diseases",
+    "function",
+    "gene_in_type",
+    "genes_linking",
+    "genes_of",
+    "location",
+    "orthologues",
+    "partners",
+    "phenotypes",
+    "types_of_gene",
+]
+
+FUNCTIONS = (INVOLVED_IN, ENABLES, CONTRIBUTES_TO, LOCATED_IN, COLOCALIZES_WITH)
+"""The relations that GO annotations state."""
+
+_PER_FACT = 2  # rows of evidence shown for one fact: the strongest ones
+
+
+def fact(
+    facts: Facts,
+    subject: Curie,
+    predicate: Curie,
+    neighbours: Sequence[Neighbour],
+    *,
+    inverse: bool = False,
+    lead: str = "",
+) -> Finding:
+    """One sentence on the neighbours of a node by one relation."""
+    statement = Statement(
+        Form.FACT,
+        subject=subject,
+        predicate=predicate,
+        objects=tuple(dict.fromkeys(n.term.id for n in neighbours)),
+        inverse=inverse,
+    )
+    rows = [row for n in neighbours for row in n.edges[:_PER_FACT]]
+    return Finding(statement, tuple(facts.edge(row) for row in rows), lead)
+
+
+def neighbours_by(
+    facts: Facts,
+    a: Curie,
+    predicate: Curie,
+    *,
+    inverse: bool = False,
+    categories: Collection[Category] = (),
+    limit: int | None = None,
+) -> tuple[list[Finding], list[str]]:
+    """The best supported neighbours by one relation as a finding, and a note on the rest."""
+    found, total = facts.around(
+        a, (predicate,), "in" if inverse else "out", categories=categories, limit=limit
+    )
+    if not found:
+        return [], []
+    notes = []
+    if total > len(found):
+        notes.append(f"The {len(found)} best supported of {total} are named.")
+    return [fact(facts, a, predicate, found, inverse=inverse)], notes
+
+
+def function(facts: Facts, a: Curie) -> Found:
+    """What a gene does: processes, activities, and what it is said not to do."""
+    findings: list[Finding] = []
+    notes: list[str] = []
+    for predicate, what, limit in (
+        (INVOLVED_IN, "processes", 8),
+        (ENABLES, "molecular functions", 5),
+        (CONTRIBUTES_TO, "contributions", 3),
+        (LOCATED_IN, "locations", 5),
+    ):
+        found, total = facts.around(a, (predicate,), "out", limit=limit)
+        if found:
+            findings.append(fact(facts, a, predicate, found))
+            if total > len(found):
+                notes.append(f"{len(found)} of {total} {what} are named, best supported first.")
+    findings += _denied(facts, a)
+    if not findings:
+        return none_found(
+            f"the loaded annotations say nothing on what {facts.label(a)} does; newer ones may "
+            "(`celloquy data update goa-human-current`)"
+        )
+    return Found(tuple(findings), tuple(notes))
+
+
+def _denied(facts: Facts, a: Curie) -> list[Finding]:
+    findings = []
+    for neighbour in facts.denied(a, FUNCTIONS)[:3]:
+        statement = Statement(
+            Form.FACT,
+            subject=a,
+            predicate=neighbour.predicate,
+            objects=(neighbour.term.id,),
+            negated=True,
+        )
+        rows = tuple(facts.edge(row) for row in neighbour.edges[:_PER_FACT])
+        findings.append(Finding(statement, rows, "By a NOT annotation"))
+    return findings
+
+
+def location(facts: Facts, a: Curie) -> Found:
+    """Where in the cell a gene's product is."""
+    findings, notes = neighbours_by(facts, a, LOCATED_IN)
+    more, further = neighbours_by(facts, a, COLOCALIZES_WITH, limit=4)
+    if not findings and not more:
+        return none_found(f"the loaded annotations give no location for {facts.label(a)}")
+    return Found((*findings, *more), (*notes, *further))
+
+
+def partners(facts: Facts, a: Curie) -> Found:
+    """With which proteins a gene's product interacts."""
+    found, total = facts.around(a, (INTERACTS_WITH,), "both")
+    if not found:
+        return none_found(f"no loaded release records an interaction partner of {facts.label(a)}")
+    unique = list({n.term.id: n for n in found}.values())
+    rows = tuple(facts.edge(n.edges[0]) for n in unique)
+    statement = Statement(
+        Form.FACT,
+        subject=a,
+        predicate=INTERACTS_WITH,
+        objects=tuple(n.term.id for n in unique),
+    )
+    notes = [] if total <= len(found) else [f"{len(unique)} partners of more are named."]
+    return Found((Finding(statement, rows),), tuple(notes))
+
+
+def diseases(facts: Facts, a: Curie) -> Found:
+    """With which diseases a gene is associated."""
+    findings, notes = neighbours_by(facts, a, GENE_DISEASE)
+    if not findings:
+        return none_found(f"no loaded release associates {facts.label(a)} with a disease")
+    return Found(tuple(findings), tuple(notes))
+
+
+def phenotypes(facts: Facts, a: Curie) -> Found:
+    """Which phenotypes a disease has."""
+    findings, notes = neighbours_by(facts, a, HAS_PHENOTYPE)
+    if not findings:
+        return none_found(f"no loaded release gives phenotypes of {facts.label(a)}")
+    return Found(tuple(findings), tuple(notes))
+
+
+def orthologues(facts: Facts, a: Curie) -> Found:
+    """The gene's counterparts in the other species."""
+    found, total = facts.around(a, (ORTHOLOGOUS_TO,), "both")
+    if not found:
+        return none_found(f"no loaded release gives an orthologue of {facts.label(a)}")
+    unique = list({n.term.id: n for n in found}.values())
+    statement = Statement(
+        Form.FACT, subject=a, predicate=ORTHOLOGOUS_TO, objects=tuple(n.term.id for n in unique)
+    )
+    rows = tuple(facts.edge(row) for n in unique for row in n.edges[:_PER_FACT])
+    notes = [] if total <= len(found) else [f"{len(unique)} of {total} are named."]
+    return Found((Finding(statement, rows),), tuple(notes))
+
+
+def types_of_gene(facts: Facts, a: Curie) -> Found:
+    """In which cell types a gene matters, by markers and by processes that name a type."""
+    findings, notes = neighbours_by(facts, a, MARKER_OF, categories=(Category.CELL_TYPE,))
+    named = _naming(facts, a, None)
+    for term, types, rows in named[:4]:
+        findings += _link(facts, a, term, types, rows)
+    if not findings:
+        return none_found(
+            f"no loaded release ties {facts.label(a)} to a cell type: it is no listed marker, and "
+            "none of its annotations names one"
+        )
+    return Found(tuple(findings), tuple(notes))
+
+
+def _naming(
+    facts: Facts, gene: Curie, within: frozenset[Curie] | None
+) -> list[tuple[Neighbour, tuple[Edge, ...], tuple[Edge, ...]]]:
+    """The gene's annotations whose term names a cell type (one of ``within``, if given)."""
+    found, _ = facts.around(gene, FUNCTIONS, "out", limit=500)
+    named = []
+    for neighbour in found:
+        links = tuple(
+            edge
+            for edge in facts.graph.edges(
+                neighbour.term.id, direction="out", predicates=(MENTIONS,)
+            )
+            if not edge.negated and (within is None or edge.object in within)
+        )
+        if links:
+            named.append((neighbour, links, neighbour.edges[:_PER_FACT]))
+    return named
+
+
+def _link(
+    facts: Facts, gene: Curie, term: Neighbour, links: Sequence[Edge], rows: Sequence[Edge]
+) -> list[Finding]:
+    annotation = Statement(
+        Form.FACT, subject=gene, predicate=term.predicate, objects=(term.term.id,)
+    )
+    mention = Statement(
+        Form.FACT,
+        subject=term.term.id,
+        predicate=MENTIONS,
+        objects=tuple(dict.fromkeys(edge.object for edge in links)),
+    )
+    return [
+        Finding(annotation, tuple(facts.edge(row) for row in rows)),
+        Finding(mention, tuple(facts.edge(edge) for edge in links)),
+    ]
+
+
+def gene_in_type(facts: Facts, gene: Curie, type: Curie) -> Found:
+    """What a gene does in a cell type: annotations that name the type, markers, then the rest."""
+    kinds = frozenset(facts.graph.descendants(type))
+    findings: list[Finding] = []
+    notes: list[str] = []
+    named = _naming(facts, gene, kinds)
+    for term, links, rows in named[:4]:
+        findings += _link(facts, gene, term, links, rows)
+    markers, _ = facts.around(gene, (MARKER_OF,), "out", categories=(Category.CELL_TYPE,), limit=99)
+    of_type = [n for n in markers if n.term.id in kinds]
+    if of_type:
+        findings.append(fact(facts, gene, MARKER_OF, of_type[: facts.shown]))
+    said = {finding.statement.objects for finding in findings}
+    general = function(facts, gene)
+    findings += [f for f in general.findings if f.statement.objects not in said]
+    if not findings:
+        return general
+    if not named:
+        notes.append(
+            f"No loaded annotation of {facts.label(gene)} names {facts.label(type)}; what is "
+            "listed was recorded of the gene without its cell type."
+        )
+    else:
+        notes.append(
+            "Annotations of genes do not say in which cell type they were observed, unless the "
+            "term itself names one; the link to the cell type is by that name."
+        )
+    return Found(tuple(findings), (*notes, *general.notes))
+
+
+def annotated(facts: Facts, gene: Curie, term: Curie) -> Found:
+    """Whether a gene is annotated to a term, also through a narrower one; NOT is told."""
+    rows = facts.graph.edges(gene, direction="out", predicates=(*FUNCTIONS, GENE_DISEASE))
+    denied = [row for row in rows if row.negated and row.object == term]
+    held = [row for row in rows if not row.negated and row.object == term]
+    findings = []
+    if held:
+        predicate = held[0].predicate
+        statement = Statement(Form.FACT, subject=gene, predicate=predicate, objects=(term,))
+        same = [row for row in held if row.predicate == predicate]
+        findings.append(Finding(statement, tuple(facts.edge(r) for r in same[:3]), "Yes"))
+    if denied:
+        statement = Statement(
+            Form.FACT, subject=gene, predicate=denied[0].predicate, objects=(term,), negated=True
+        )
+        lead = "No: a NOT annotation says so" if not held else "But a NOT annotation says"
+        findings.append(Finding(statement, tuple(facts.edge(r) for r in denied[:2]), lead))
+    if findings:
+        return Found(tuple(findings))
+    if narrower := _through(facts, gene, term, rows):
+        return Found((narrower,))
+    return _not_recorded(facts, gene, term)
+
+
+def _through(facts: Facts, gene: Curie, term: Curie, rows: Sequence[Edge]) -> Finding | None:
+    """An annotation to a narrower term, which holds for the broader one (GO's true path rule)."""
+    best: tuple[int, Edge, tuple[Edge, ...]] | None = None
+    for row in rows:
+        rule = RULES.get(row.predicate)
+        if row.negated or rule is None or not rule.after:
+            continue
+        predicates = (IS_A, PART_OF) if rule.after_part else (IS_A,)
+        up = facts.climb(row.object, term, predicates)
+        if up and (best is None or len(up) < best[0]):
+            best = (len(up), row, up)
+    if best is None:
+        return None
+    _, row, up = best
+    statement = Statement(Form.FACT, subject=gene, predicate=row.predicate, objects=(term,))
+    return Finding(statement, (facts.edge(row), facts.path(up)), "Yes, by a narrower term")
+
+
+def _not_recorded(facts: Facts, gene: Curie, term: Curie) -> Found:
+    category = facts.names.category(term)
+    predicate = {
+        Category.PROCESS: INVOLVED_IN,
+        Category.FUNCTION: ENABLES,
+        Category.COMPONENT: LOCATED_IN,
+        Category.DISEASE: GENE_DISEASE,
+    }.get(category)
+    if predicate is None:
+        return none_found(f"no loaded release relates {facts.label(gene)} and {facts.label(term)}")
+    absent = Statement(Form.NOT_FOUND, subject=gene, predicate=predicate, objects=(term,))
+    evidence: list[Evidence] = [w for node in (gene, term) if (w := facts.words(node)) is not None]
+    note = "That it is not recorded does not mean that it is not so."
+    return Found((Finding(absent, tuple(evidence), "Not recorded"),), (note,))
+
+
+def genes_of(facts: Facts, term: Curie) -> Found:
+    """Which genes are annotated to a term, human ones first."""
+    category = facts.names.category(term)
+    predicates = {
+        Category.DISEASE: (GENE_DISEASE,),
+        Category.FUNCTION: (ENABLES, CONTRIBUTES_TO),
+        Category.COMPONENT: (LOCATED_IN,),
+    }.get(category, (INVOLVED_IN,))
+    findings: list[Finding] = []
+    notes: list[str] = []
+    for predicate in predicates:
+        more, further = neighbours_by(
+            facts, term, predicate, inverse=True, categories=(Category.GENE,)
+        )
+        findings += more
+        notes += further
+    if not findings:
+        return none_found(f"no loaded release annotates a gene to {facts.label(term)} itself")
+    return Found(tuple(findings), tuple(notes))
+
+
+def genes_linking(facts: Facts, a: Curie, b: Curie) -> Found:
+    """Which genes are tied to both terms."""
+    left, right = _genes(facts, a), _genes(facts, b)
+    shared = sorted(
+        left.keys() & right.keys(), key=lambda gene: (-left[gene].score - right[gene].score, gene)
+    )
+    if not shared:
+        return none_found(
+            f"no gene of the loaded releases is tied to both {facts.label(a)} and {facts.label(b)}"
+        )
+    findings = []
+    for side, genes in ((a, left), (b, right)):
+        chosen = [genes[node] for node in shared[: facts.shown]]
+        for predicate in dict.fromkeys(n.predicate for n in chosen):
+            rows = [n for n in chosen if n.predicate == predicate]
+            findings.append(fact(facts, side, predicate, rows, inverse=True))
+    note = (
+        []
+        if len(shared) <= facts.shown
+        else [f"The {facts.shown} best supported of {len(shared)} shared genes are named."]
+    )
+    return Found(tuple(findings), tuple(note))
+
+
+def _genes(facts: Facts, term: Curie) -> dict[Curie, Neighbour]:
+    predicates = (*FUNCTIONS, GENE_DISEASE, MARKER_OF)
+    found, _ = facts.around(term, predicates, "in", categories=(Category.GENE,), limit=5000)
+    best: dict[Curie, Neighbour] = {}
+    for neighbour in found:
+        best.setdefault(neighbour.term.id, neighbour)
+    return best

@@ -1,0 +1,93 @@
+"""Which tool answers a question, and why: by the grounded terms and the words around them.
+
+Two readings, the cheaper first. A pattern of :data:`PATTERNS` fits the question with its terms
+replaced by slots; or the words between the terms are a relation of :mod:`agent.phrases`, asked as
+yes-no ("Is X a marker of Y") or with one end open ("Which genes mark Y"). A reading must account
+for every word that means something: "What is the airspeed of a T cell" is not a question for a
+definition, because of "airspeed". What no reading accounts for is left to the literature or to an
+abstention. Knows no graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent.asked import open_relation, yes_no
+from agent.patterns import HARMLESS, PATTERNS
+from agent.questions import Slotted, slotted
+from kg.mentions import Mention
+from kg.terms import Curie
+
+__all__ = ["Plan", "route"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The chosen tool with the mentions it is run on; ``tool`` is "" where none fits.
+
+    ``unread`` are the words that no reading accounts for.
+    """
+
+    tool: str
+    terms: tuple[Mention, ...] = ()
+    why: str = ""
+    unread: tuple[str, ...] = ()
+    organism: Curie = ""
+    reversed: bool = field(default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    tool: str
+    slots: tuple[int, ...]
+    why: str
+    unread: tuple[str, ...]
+
+
+def route(question: str, mentions: Sequence[Mention]) -> Plan:
+    """Choose the tool for a question."""
+    plans = []
+    for general_too in (False, True):
+        asked = slotted(question, mentions, general_too=general_too)
+        readings = [*_by_pattern(asked), *_by_relation(asked)]
+        if readings:
+            best = min(readings, key=lambda reading: len(reading.unread))
+            plans.append((best, asked))
+            if not best.unread:
+                break
+    if not plans:
+        asked = slotted(question, mentions)
+        return Plan("", why="no pattern and no relation fits", unread=_meaningful(asked.words))
+    best, asked = min(plans, key=lambda plan: len(plan[0].unread))
+    terms = tuple(asked.mentions[slot] for slot in best.slots)
+    if best.unread:
+        why = f"closest was {best.tool}, but it says nothing of {' '.join(best.unread)!r}"
+        return Plan("", terms, why, best.unread, asked.organism)
+    return Plan(best.tool, terms, best.why, organism=asked.organism)
+
+
+def _meaningful(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for word in words if word not in HARMLESS and not word.startswith("@o"))
+
+
+def _by_pattern(asked: Slotted) -> list[_Reading]:
+    readings = []
+    for pattern in PATTERNS:
+        match = pattern.regex.search(asked.text)
+        if match is None:
+            continue
+        slots = tuple(
+            int(match[name][2:]) for name in ("a", "b") if match.groupdict().get(name) is not None
+        )
+        rest = f"{asked.text[: match.start()]} {asked.text[match.end() :]}"
+        unread = tuple(w for w in _meaningful(rest.split()) if w not in pattern.also)
+        kinds = " and ".join(asked.mentions[slot].category.value.split(":")[1] for slot in slots)
+        why = f"asks {match[0]!r} of a {kinds}"
+        readings.append(_Reading(pattern.tool, slots, why, unread))
+    return readings
+
+
+def _by_relation(asked: Slotted) -> list[_Reading]:
+    found = [*yes_no(asked), *open_relation(asked)]
+    return [_Reading(each.tool, each.slots, each.why, _meaningful(each.unread)) for each in found]
