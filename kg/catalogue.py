@@ -107,7 +107,7 @@ class _Shelf:
         whole = read_cellxgene(self.paths["cl"], self.release("CL", "cl"))
         known = {term.id for term in self.cl_obo.terms}
         used = [term.id for term in whole.terms if not term.obsolete]
-        return sum(id in known for id in used) < _WHOLE * len(used)
+        return sum(one in known for one in used) < _WHOLE * len(used)
 
     @cached_property
     def hgnc(self) -> Loaded:
@@ -164,7 +164,7 @@ def _cl_obo(shelf: _Shelf) -> Loaded:
     """
     found, whole = shelf.cl_obo, {term.id: term for term in shelf.cl.terms}
     assert found is not None
-    used = {id for id, term in whole.items() if not term.obsolete}
+    used = {term.id for term in whole.values() if not term.obsolete}
     edges = tuple(
         replace(edge, source="CL-OBO")
         for edge in found.edges

@@ -4,7 +4,8 @@ obonet reads; :class:`kg.obo_lines.StrictLines` stands before it and counts stan
 that a malformed file is an error with its line number and never a silent loss. What is
 deliberately not loaded is counted in the notices: relations outside the closed table of
 :mod:`kg.terms`, statements about terms of other ontologies, statements with an end that is
-obsolete or that nothing names, negligible tags (``disjoint_from``, ``union_of``).
+obsolete or that nothing names, statements that hold only in a context, axioms that are no edges
+(``disjoint_from``, ``union_of``).
 
 How the format is read:
 
@@ -26,12 +27,13 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from data.errors import BadFile
 from kg import terms as t
-from kg.obo_lines import StrictLines
+from kg.obo_lines import NARROWED, StrictLines
 from kg.source import Loaded
 from kg.terms import PREDICATES, Category, Curie, Edge, Release, Scope, Synonym, Term, is_curie
 
@@ -75,7 +77,7 @@ _QUOTED = re.compile(r"\"(?P<text>(?:[^\"\\]|\\.)*)\"\s*(?P<rest>.*)")
 _REFERENCE = re.compile(r"\s*((?:[^,\"\\]|\\.)+?)\s*(?:\"(?:[^\"\\]|\\.)*\"\s*)?(?:,|$)")
 _SCOPES = {scope.value: scope for scope in Scope}
 _ESCAPE = re.compile(r"\\(.)")
-_ESCAPED = {"n": "\n", "t": "\t", "W": " "}
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "W": " "}
 
 
 def unescape(text: str) -> str:
@@ -186,6 +188,8 @@ class _Reading:
         for tag, n in self.gate.unread.items():
             if tag in ("disjoint_from", "union_of", "equivalent_to"):
                 self._skip(f"{tag} statements", n=n)
+            elif tag == NARROWED and n:
+                self._skip(tag, n=n)
         notices = tuple(
             f"{self.release.source}: not loaded: {n} {what}"
             + (f" (first: {self.first[what]})" if what in self.first else "")
@@ -206,13 +210,16 @@ class _Reading:
         if "name" not in node:
             self._skip("names: terms without one are called by their id", self._at(id))
         links = {
-            tag: [value for value in node.get(tag, ()) if is_curie(value)]
+            tag: [value for value in dict.fromkeys(node.get(tag, ())) if is_curie(value)]
             for tag in ("replaced_by", "consider")
         }
         for tag, good in links.items():
-            bad = len(node.get(tag, ())) - len(good)
+            bad = len(set(node.get(tag, ()))) - len(good)
             if bad:
                 self._skip(f"{tag} lines without an identifier", self._at(id), bad)
+        if id in links["replaced_by"]:
+            links["replaced_by"].remove(id)
+            self._skip("replacements of a term by itself", self._at(id))
         if len(links["replaced_by"]) > 1:
             self._skip("second replacements, kept as ids to consider", self._at(id))
         return Term(
@@ -318,11 +325,25 @@ class _Reading:
             # An end that only a definition names is no node of the graph.
             node = self.graph.nodes[target] if target in self.graph else {}
             if "name" not in node:
-                label = self.gate.labels.get(target)
-                if label is None:
+                label = self._comment(target)
+                if not label:
                     self._skip("names: terms without one are called by their id", target)
                 node = {**node, "name": label or target}
             yield target, self._term(target, node)
+
+    def _comment(self, target: Curie) -> str:
+        """The name of a term that has no stanza, from a comment; empty where there is none."""
+        relation, comment = self.gate.labels.get(target, ("", ""))
+        names = {relation, relation.replace("_", " "), self._relation_names.get(relation, "")}
+        for name in sorted(names, key=len, reverse=True):
+            if name and (comment == name or comment.startswith(f"{name} ")):
+                return comment[len(name) :].strip()
+        return comment
+
+    @cached_property
+    def _relation_names(self) -> dict[str, str]:
+        typedefs = self.graph.graph.get("typedefs", ())
+        return {typedef["id"]: typedef.get("name", "") for typedef in typedefs}
 
 
 def _prefix(id: Curie) -> str:

@@ -26,14 +26,14 @@ from types import TracebackType
 from data.errors import BadFile
 from kg.terms import Curie, is_curie
 
-__all__ = ["StrictLines"]
+__all__ = ["NARROWED", "StrictLines"]
 
-_TAIL = r"(?:\s+\{(?:[^{}\"]|\"(?:[^\"\\]|\\.)*\")*\})?(?:\s*!.*)?"
+_TAIL = r"(?:\s+\{(?P<modifiers>(?:[^{}\"]|\"(?:[^\"\\]|\\.)*\")*)\})?(?:\s*!.*)?"
 """What may follow a value: a trailing modifier in braces, then a comment."""
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\""
 _XREF = rf"(?:[^\s\],\"\\]|\\.)(?:[^\],\"\\]|\\.)*(?:\s+{_QUOTED})?"
 _XREFS = rf"\[\s*(?:{_XREF}\s*(?:,\s*{_XREF}\s*)*)?\]"
-_ID = r"[^\s!{}\"]+"
+_ID = r"[^\s!{}\"\\]+"
 _PLAIN = r"(?:[^!{}\\]|\\.)+?"
 
 _GRAMMAR = {
@@ -51,33 +51,56 @@ _GRAMMAR = {
     "replaced_by": _ID,
     "consider": _ID,
 }
-_PATTERNS = {tag: re.compile(rf"(?P<value>{form}){_TAIL}\s*") for tag, form in _GRAMMAR.items()}
+# No comment may follow a name: the rest of a name with an exclamation mark would be lost.
+_ENDS = {"name": _TAIL.removesuffix(r"(?:\s*!.*)?")}
+_PATTERNS = {
+    tag: re.compile(rf"(?P<value>{form}){_ENDS.get(tag, _TAIL)}\s*")
+    for tag, form in _GRAMMAR.items()
+}
 
-_UNREAD = frozenset(
-    "is_anonymous comment subset union_of equivalent_to disjoint_from property_value created_by "
-    "creation_date builtin xref_analog xref_unk use_term lexical_category".split()
+# fmt: off
+_UNREAD = frozenset({
+    "is_anonymous", "comment", "subset", "union_of", "equivalent_to", "disjoint_from",
+    "property_value", "created_by", "creation_date", "builtin", "xref_analog", "xref_unk",
+    "use_term", "lexical_category",
+})
+_TYPEDEF = frozenset({
+    "domain", "range", "inverse_of", "transitive_over", "holds_over_chain", "equivalent_to_chain",
+    "disjoint_over", "is_cyclic", "is_reflexive", "is_symmetric", "is_anti_symmetric",
+    "is_asymmetric", "is_transitive", "is_functional", "is_inverse_functional", "is_metadata_tag",
+    "is_class_level", "expand_assertion_to", "expand_expression_to", "instance_of",
+})
+_HEADER = frozenset({
+    "format-version", "data-version", "version", "date", "saved-by", "auto-generated-by", "import",
+    "subsetdef", "synonymtypedef", "default-namespace", "namespace-id-rule", "idspace", "remark",
+    "ontology", "property_value", "default-relationship-id-prefix", "id-mapping", "owl-axioms",
+    "name", "logical-definition-view-relation", "treat-xrefs-as-equivalent",
+    "treat-xrefs-as-genus-differentia", "treat-xrefs-as-reverse-genus-differentia",
+    "treat-xrefs-as-relationship", "treat-xrefs-as-is_a", "treat-xrefs-as-has-subclass",
+    "relax-unique-identifier-assumption-for-namespace",
+    "relax-unique-label-assumption-for-namespace",
+})
+# fmt: on
+_SINGLE = frozenset(
+    {"id", "name", "namespace", "def", "is_obsolete", "created_by", "creation_date"}
 )
-_TYPEDEF = frozenset(
-    "domain range inverse_of transitive_over holds_over_chain equivalent_to_chain disjoint_over "
-    "is_cyclic is_reflexive is_symmetric is_anti_symmetric is_asymmetric is_transitive "
-    "is_functional is_inverse_functional is_metadata_tag is_class_level expand_assertion_to "
-    "expand_expression_to instance_of".split()
-)
-_HEADER = frozenset(
-    "format-version data-version version date saved-by auto-generated-by import subsetdef "
-    "synonymtypedef default-namespace namespace-id-rule idspace remark ontology property_value "
-    "default-relationship-id-prefix id-mapping owl-axioms name "
-    "logical-definition-view-relation "
-    "treat-xrefs-as-equivalent treat-xrefs-as-genus-differentia "
-    "treat-xrefs-as-reverse-genus-differentia treat-xrefs-as-relationship treat-xrefs-as-is_a "
-    "treat-xrefs-as-has-subclass relax-unique-identifier-assumption-for-namespace "
-    "relax-unique-label-assumption-for-namespace".split()
-)
-_SINGLE = frozenset("id name namespace def is_obsolete created_by creation_date".split())
-_CURIES = frozenset("id alt_id is_a".split())
+_CURIES = frozenset({"id", "alt_id", "is_a"})
+_LOOSE = frozenset({"replaced_by", "consider"})  # CL of 2022 has "consider: false"
+_FACTS = frozenset({"is_a", "relationship", "intersection_of"})
+_NARROWING = re.compile(r"\b(?:gci_\w+|all_only|maxCardinality)\s*=|\bcardinality\s*=\s*\"?0\b")
+NARROWED = "statements that hold only in a context, or of nothing but, or of none"
+"""Key in :attr:`StrictLines.unread` of statements that are not true of every instance: general
+class inclusions (``{gci_relation=..., gci_filler=...}``), ``all_only`` and zero cardinalities.
+Read as plain statements they would be false (and make cycles)."""
+_QUOTING = frozenset({"def", "synonym", "property_value"})
 _KEPT_HEADER = frozenset({"format-version", "data-version", "ontology", "default-namespace"})
 _TAG = re.compile(r"(?P<tag>[A-Za-z_-]+):[ \t]*(?P<value>.*)")
 _LABELLED = re.compile(rf"(?P<id>{_ID})(?:\s+\{{.*\}})?\s*!\s*(?P<label>\S.*)")
+_JOINED = re.compile(
+    r"[^\s(\[\"'](?:alt_id|consider|def|id|intersection_of|is_a|is_obsolete|name|relationship|"
+    r"replaced_by|synonym|xref): \S"
+)
+"""The beginning of a statement inside another: a line break between the two was lost."""
 _URL = re.compile(r"https?://\S")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -92,7 +115,8 @@ class StrictLines:
     lines
         The line on which the stanza of each term begins (1 is the first line).
     labels
-        Names of other terms, from the comments after identifiers (``is_a: X:1 ! name``).
+        The comment after an identifier, where it first stands with one (``is_a: X:1 ! name``), and
+        the relation before it: some writers put the relation's name into the comment too.
     unread
         How many statements of each tag that nobody reads were passed over.
     """
@@ -101,12 +125,11 @@ class StrictLines:
         self.path = path
         self.tally: Counter[str] = Counter()
         self.lines: dict[Curie, int] = {}
-        self.labels: dict[Curie, str] = {}
+        self.labels: dict[Curie, tuple[str, str]] = {}
         self.unread: Counter[str] = Counter()
         self._number = 0
         self._stanza = ""
         self._seen: set[str] = set()
-        self._relations: set[str] = set()
 
     def __enter__(self) -> StrictLines:
         return self
@@ -174,15 +197,14 @@ class StrictLines:
         if matched is None or not matched["value"]:
             raise self.fail(line, "'tag: value'")
         tag, value = matched["tag"], matched["value"]
+        if tag not in _QUOTING and _JOINED.search(value):
+            raise self.fail(line, "one statement a line")
         if not self._stanza:
             yield from self._header(tag, value, line)
             return
         if self._stanza != "[Term]" and tag in _TYPEDEF:
             return
         if tag not in _GRAMMAR and tag not in _UNREAD:
-            if self._stanza == "[Term]" and tag in _TYPEDEF:
-                self.unread[tag] += 1
-                return
             raise self.fail(line, f"a tag of the format in a {self._stanza} stanza")
         if tag in self._seen and (tag == "id" or (tag in _SINGLE and self._stanza == "[Term]")):
             raise self.fail(line, f"one {tag} in a stanza")
@@ -190,9 +212,12 @@ class StrictLines:
             raise self.fail(line, "an id as the first line of a stanza")
         self._seen.add(tag)
         if tag in _UNREAD:
-            self.unread[tag] += self._stanza == "[Term]"
+            if self._stanza == "[Term]":
+                self.unread[tag] += 1
             return
-        yield f"{tag}: {self._value(tag, value, line)}\n"
+        value = self._value(tag, value, line)
+        if value:
+            yield f"{tag}: {value}\n"
 
     def _header(self, tag: str, value: str, line: str) -> Iterator[str]:
         if tag not in _HEADER:
@@ -209,11 +234,12 @@ class StrictLines:
         matched = _PATTERNS[tag].fullmatch(value)
         if matched is None:
             raise self.fail(line, f"a well-formed {tag}")
+        if tag in _FACTS and _NARROWING.search(matched["modifiers"] or ""):
+            self.unread[NARROWED] += self._stanza == "[Term]"
+            return ""
         value = matched["value"]
         if self._stanza == "[Term]":
             self._note(tag, value, matched.string, line)
-        elif tag == "id":
-            self._relations.add(value)
         # obonet splits a relationship at one blank and takes ' !' inside quotes for a comment.
         if tag in ("relationship", "intersection_of"):
             return " ".join(value.split())
@@ -223,16 +249,17 @@ class StrictLines:
         self.tally[tag] += 1
         if tag in _CURIES and not is_curie(value) and not _URL.match(value):
             raise self.fail(line, "an identifier such as CL:0000084")
-        if tag in ("replaced_by", "consider") and not is_curie(value):
-            self.tally[f"{tag} without an identifier"] += 1
+        if tag in _LOOSE and ":" in value and not is_curie(value) and not _URL.match(value):
+            raise self.fail(line, "an identifier such as CL:0000084")
         if tag == "id":
             if value in self.lines:
                 raise self.fail(line, f"each id once; line {self.lines[value]} has it too")
             self.lines[value] = self._number
-        elif tag in ("is_a", "relationship", "intersection_of"):
+        elif tag in _FACTS:
             target = value.rsplit(None, 1)[-1]
             if not is_curie(target) and not _URL.match(target):
                 raise self.fail(line, "an identifier such as CL:0000084")
             labelled = _LABELLED.fullmatch(whole, whole.find(target))
             if labelled and target not in self.labels:
-                self.labels[target] = labelled["label"]
+                relation = value.rpartition(" ")[0].strip()
+                self.labels[target] = (relation, labelled["label"])
