@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agent.qa import ask
-
     from agent import pl, tl
     from agent.lookup import neighbours, path
+    from agent.qa import ask
 
 __version__ = "0.1.0"
 

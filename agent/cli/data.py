@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.cli.main import emit_json, options
+from agent.cli.console import emit_json, options
 
 if TYPE_CHECKING:
     from data.sources import State

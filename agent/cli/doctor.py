@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from agent import endpoints
-from agent.cli.main import emit_json, options
+from agent.cli.console import emit_json, options
 from data.errors import CelloquyError, Missing
 
 __all__ = ["doctor"]

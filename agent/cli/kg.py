@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.main import emit_json, options
+from agent.cli.console import emit_json, options
 
 if TYPE_CHECKING:
     from kg.graph import Count

@@ -7,18 +7,18 @@ torch, pandas, anndata or networkx at the top of any module here.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from agent.cli import commands
+from agent.cli.console import emit_json, hoist, options
 from data.errors import CelloquyError
 
-__all__ = ["Options", "app", "emit_json", "options", "run"]
+__all__ = ["app", "emit_json", "options", "run"]
 
 app = typer.Typer(
     name="celloquy",
@@ -28,19 +28,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-
-
-@dataclass
-class Options:
-    """What the global options set; read by the commands through :data:`options`."""
-
-    graph: str | None = None
-    seed: int = 0
-    debug: bool = False
-    quiet: bool = False
-
-
-options = Options()
 
 
 @app.callback()
@@ -56,22 +43,17 @@ def _global(
     options.graph, options.seed, options.debug, options.quiet = graph, seed, debug, quiet
 
 
-def emit_json(document: Any) -> None:
-    """Write one JSON document to stdout."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
-
-
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; never raises.
 
     0 done, 1 failed, 2 bad input, 3 abstained, 4 something is missing. Errors are one line on
     stderr; the traceback comes with ``--debug`` only.
     """
-    from agent.cli import commands  # registers them on app
-
     commands.register(app)
     try:
-        result = app(args=arguments, standalone_mode=False)
+        result = app(
+            args=hoist(sys.argv[1:] if arguments is None else arguments), standalone_mode=False
+        )
     except CelloquyError as error:
         return _report(error, error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
