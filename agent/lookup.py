@@ -1,74 +1,63 @@
-"""Look-ups in the knowledge graph, as Python functions and as the documents of the command line.
+"""Look-ups in the knowledge graph, as `celloquy.neighbours` and `celloquy.path` call them.
 
-:func:`neighbours`, :func:`path` and :func:`term` are what ``celloquy.neighbours`` and the commands
-of those names call; the ``*_document`` functions give their JSON. Names that people type are
-resolved here (genes by :mod:`data.genes`, everything else by :mod:`kg.grounding`); ranking and
-ontology mathematics are in kg. Nothing heavy is imported: a cold look-up goes to SQLite alone.
+Names that people type are resolved here (genes by :mod:`data.genes`, everything else by
+:mod:`kg.grounding`); ranking and ontology mathematics are in kg, documents in
+:mod:`agent.documents`. Nothing heavy is imported: a cold look-up goes to SQLite alone.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from data.errors import AssetMissing, BadInput
-from data.manifest import age_in_days
+from data.errors import AssetMissing, BadInput, DependencyMissing, UnknownTerm
 from kg.graph import KnowledgeGraph
 from kg.mentions import Candidate
 from kg.neighbours import Neighbour, Neighbourhood, evidence_codes, neighbourhood, relation
-from kg.terms import Category, Curie, Edge, Term, is_curie
+from kg.terms import Category, Curie, Scope, is_curie
 
 if TYPE_CHECKING:
     from data.genes import Species
+    from kg.relatedness import OntologyPath
 
-__all__ = [
-    "gene_neighbourhood",
-    "neighbours",
-    "neighbours_document",
-    "open_graph",
-    "releases_of",
-    "term",
-    "term_document",
-]
+__all__ = ["gene_neighbourhood", "neighbours", "open_graph", "path", "term"]
+
+_UNCLEAR = 0.005  # candidates this close are equally good: the user is asked
+_ONTOLOGIES = tuple(c for c in Category if c not in (Category.GENE, Category.OTHER))
+_LIKE = 0.4  # score of a name that merely shares its words with the text
 
 
 @cache
 def open_graph(uri: str | None = None) -> KnowledgeGraph:
-    """Open the knowledge graph: the built file, or a server; once a process.
+    """Open the knowledge graph, once a process.
 
     Parameters
     ----------
     uri
-        ``bolt://host:port`` of a graph server; None for the file that was built from the
-        fetched assets. It is built where it is not there.
+        None for the file that is built from the fetched assets; it is built where it is not
+        there. Graph servers are not read yet.
 
     Raises
     ------
     AssetMissing
         When the assets were not fetched.
-    BadInput
-        When the address is no such address.
     """
     if uri is not None:
-        return _server(uri)
-    from kg.embedded import EmbeddedGraph
+        raise DependencyMissing(
+            f"{uri}: this version reads the built-in graph file only; leave --graph out"
+        )
+    from kg.embedded import EmbeddedGraph, ensure_built
 
     try:
         return EmbeddedGraph.open()
     except AssetMissing:
-        from kg.embedded import ensure_built
-
         return EmbeddedGraph.open(ensure_built(_say))
 
 
-def _server(uri: str) -> KnowledgeGraph:
-    raise BadInput(f"{uri!r} is no graph server; expected bolt://host:port")
-
-
 def _say(line: str) -> None:
-    import sys
-
     sys.stderr.write(f"building the graph: {line}\n")
 
 
@@ -139,12 +128,14 @@ def gene_neighbourhood(
     graph: KnowledgeGraph | None = None,
 ) -> Neighbourhood:
     """Like :func:`neighbours`, with the total, a page, and the statements that do not hold."""
+    chosen = [relation(word) for word in relations or ()]
+    codes = evidence_codes(evidence)
     store = graph or open_graph()
     return neighbourhood(
         store,
         _node(gene, species, store),
-        relations=[relation(word) for word in relations or ()],
-        evidence=evidence_codes(evidence),
+        relations=chosen,
+        evidence=codes,
         hops=hops,
         limit=limit,
         offset=offset,
@@ -152,12 +143,68 @@ def gene_neighbourhood(
 
 
 def _node(text: str, species: Species, graph: KnowledgeGraph) -> Curie:
-    """The id of the gene or node that a text means."""
+    """The id of the gene or other node that a text means."""
+    if not text.strip():
+        raise BadInput("no gene was given; expected a symbol or an id, such as CD8A")
     if is_curie(text) and (known := graph.term(text)) is not None:
         return known.replaced_by or known.id if known.obsolete else known.id
     from data.genes import find_gene
 
     return find_gene(text, species).id
+
+
+def path(
+    a: str,
+    b: str,
+    *,
+    predicates: str | Iterable[str] | None = None,
+    graph: KnowledgeGraph | None = None,
+) -> OntologyPath:
+    """Give the path between two terms through their lowest common ancestor.
+
+    Parameters
+    ----------
+    a, b
+        Names or ids of two terms of one ontology ("NK cell", "CL:0000084").
+    predicates
+        What counts as upward: ``"i"`` is a, ``"p"`` part of, or ids; the default is *is a*, and
+        for anatomy *is a* and *part of*, which its file does not tell apart.
+    graph
+        Another graph than the default one.
+
+    Raises
+    ------
+    UnknownTerm
+        When a name is not known.
+    BadInput
+        When a name may mean several terms, or the terms are of different ontologies.
+    """
+    from kg.relatedness import relate
+
+    store = graph or open_graph()
+    ends = [_ontology_term(text, store) for text in (a, b)]
+    found = relate(store, ends[0].id, ends[1].id, predicates)
+    said = (*(end.notice for end in ends if end.notice), *found.notices)
+    return replace(found, notices=tuple(dict.fromkeys(said)))
+
+
+def _ontology_term(text: str, graph: KnowledgeGraph) -> Candidate:
+    """The one ontology term that a text means."""
+    from kg.grounding import candidates
+    from kg.labels import ground_label
+
+    found = candidates(text, graph, categories=_ONTOLOGIES)
+    if not found and is_curie(text):
+        raise UnknownTerm(f"no term {text} in the graph; find one with: celloquy term NAME")
+    found = found or ground_label(text, graph)
+    if not found:
+        raise UnknownTerm(f"{text!r} names no term; find one with: celloquy term {text!r}")
+    first, *others = found
+    rivals = [c for c in others if c.score >= first.score - _UNCLEAR]
+    if rivals:
+        offers = ", ".join(f"{c.label} ({c.id})" for c in (first, *rivals)[:5])
+        raise BadInput(f"{text!r} may mean several terms: {offers}; name one of them")
+    return first
 
 
 def term(
@@ -169,6 +216,9 @@ def term(
 ) -> list[Candidate]:
     """Rank the terms that a text names: cell types, genes, processes, anatomy, diseases.
 
+    A text that names nothing exactly is read as a label of a dataset; if that fails too, names
+    that share its words are offered, with low scores. ``Candidate.how`` and ``notice`` tell which.
+
     Raises
     ------
     BadInput
@@ -177,104 +227,37 @@ def term(
     if not text.strip():
         raise BadInput("no text was given; expected a name or an id, such as 'NK cells'")
     from kg.grounding import candidates
+    from kg.labels import ground_label
 
     store = graph or open_graph()
-    return list(candidates(text, store, categories=categories, limit=limit))
+    found = candidates(text, store, categories=categories, limit=limit)
+    if not found and (not categories or Category.CELL_TYPE in categories):
+        found = ground_label(text, store, limit=limit)
+    return list(found) or _similar(text, categories, limit, store)
 
 
-def releases_of(graph: KnowledgeGraph, sources: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """What an answer says of its sources: version, date and age in days, by source name."""
-    known = graph.releases
-    return {
-        name: {
-            "version": known[name].version,
-            "date": known[name].date,
-            "age_days": age_in_days(known[name].date),
-        }
-        for name in sorted(set(sources))
-        if name in known
-    }
-
-
-def neighbours_document(found: Neighbourhood, graph: KnowledgeGraph) -> dict[str, Any]:
-    """The document of ``celloquy neighbours --json``."""
-    centre = found.centre
-    rows = (*found.neighbours, *found.negated)
-    sources = {edge.source for row in rows for edge in row.edges} | {centre.source}
-    return {
-        "gene": {"id": centre.id, "symbol": centre.label, "name": _full_name(centre)},
-        "neighbours": [_neighbour(row) for row in found.neighbours],
-        "total": found.total,
-        "negated": [_neighbour(row) for row in found.negated],
-        "notices": list(found.notices),
-        "releases": releases_of(graph, sources),
-    }
-
-
-def _full_name(node: Term) -> str:
-    """A gene's name in words: the first synonym that is no symbol."""
-    return next((s.text for s in node.synonyms if " " in s.text), "")
-
-
-def _neighbour(row: Neighbour) -> dict[str, Any]:
-    best = row.edge
-    return {
-        "id": row.term.id,
-        "label": row.term.label,
-        "category": row.term.category.value,
-        "predicate": row.predicate,
-        "relation": row.relation,
-        "direction": row.direction,
-        "evidence_code": best.evidence_code,
-        "publications": list(row.publications),
-        "source": best.source,
-        "release": best.release,
-        "score": row.score,
-        "negated": row.negated,
-        "hops": row.hops,
-        "via": list(row.via),
-        "edges": [_edge(edge) for edge in row.edges],
-    }
-
-
-def _edge(edge: Edge) -> dict[str, Any]:
-    return {
-        "subject": edge.subject,
-        "predicate": edge.predicate,
-        "object": edge.object,
-        "evidence_code": edge.evidence_code,
-        "publications": list(edge.publications),
-        "negated": edge.negated,
-        "qualifiers": list(edge.qualifiers),
-        "taxon": edge.taxon,
-        "source": edge.source,
-        "release": edge.release,
-    }
-
-
-def term_document(text: str, found: Sequence[Candidate], graph: KnowledgeGraph) -> dict[str, Any]:
-    """The document of ``celloquy term --json``."""
-    terms = graph.terms(candidate.id for candidate in found)
-    return {
-        "query": text,
-        "candidates": [_candidate(candidate, terms.get(candidate.id)) for candidate in found],
-        "releases": releases_of(graph, {candidate.source for candidate in found}),
-    }
-
-
-def _candidate(found: Candidate, known: Term | None) -> dict[str, Any]:
-    return {
-        "id": found.id,
-        "label": found.label,
-        "category": found.category.value,
-        "definition": known.definition if known else "",
-        "synonyms": [synonym.text for synonym in known.synonyms] if known else [],
-        "score": found.score,
-        "scope": found.scope.value,
-        "matched": found.matched,
-        "how": found.how,
-        "source": found.source,
-        "release": found.release,
-        "replaced": found.replaced,
-        "notice": found.notice,
-    }
+def _similar(
+    text: str, categories: Sequence[Category], limit: int, graph: KnowledgeGraph
+) -> list[Candidate]:
+    """Terms whose names share words with the text, as the graph's full-text search ranks them."""
+    entries = graph.search(text, categories=categories, limit=4 * limit)
+    terms = graph.terms(entry.id for entry in entries)
+    found: dict[Curie, Candidate] = {}
+    for entry in entries:
+        known = terms[entry.id]
+        if known.obsolete or entry.id in found:
+            continue
+        found[entry.id] = Candidate(
+            id=entry.id,
+            label=known.label,
+            category=known.category,
+            # The order of the search is the order of the scores.
+            score=round(max(0.01, _LIKE - 0.01 * len(found)), 4),
+            scope=Scope.UNKNOWN,
+            matched=entry.text,
+            source=known.source,
+            release=known.release,
+            how="words",
+            notice=f"shares words with {entry.text!r}",
+        )
+    return list(found.values())[:limit]

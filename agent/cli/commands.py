@@ -11,8 +11,12 @@ def register(app: typer.Typer) -> None:
     """Put every command on ``app``; called once, before it runs."""
     if app.registered_commands or app.registered_groups:
         return
-    from agent.cli import ask, data, doctor, kg, literature
+    from agent.cli import ask, data, doctor, graph, kg, literature
 
+    app.command("term")(graph.term)
+    app.command("path")(graph.path)
+    app.command("neighbours")(graph.neighbours)
+    app.command("neighbors", hidden=True, help="The same as neighbours.")(graph.neighbours)
     app.add_typer(data.app, name="data")
     app.add_typer(kg.app, name="kg")
     app.command("search")(literature.search)
