@@ -264,7 +264,7 @@ class _Stage:
             elif release is None:
                 why = "edges refused: they name a release not loaded"
             elif _splits(publications, edge.publications) or _splits(qualifiers, edge.qualifiers):
-                why = f"edges refused: a reference contains {schema.SEPARATOR!r}"
+                why = f"edges refused: a reference contains {schema.SEPARATOR!r} or is empty"
             else:
                 # 64 bits, moved to SQLite's signed range without changing their order.
                 key = int(edge.key, 16) - (1 << 63)

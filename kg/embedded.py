@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from kg.build import Progress
 
-__all__ = ["EmbeddedGraph", "default_path", "ensure_built"]
+__all__ = ["EmbeddedGraph", "default_path", "ensure_built", "is_current"]
 
 # After so many conversions of node numbers by query, all ids are read at once (about 0.1 s, 15 MB):
 # a single question stays fast, and a long run answers from memory.
@@ -102,7 +102,14 @@ def _inputs() -> tuple[dict[str, Path], str]:
             f"run: celloquy data fetch core"
         )
     digest.update(Path(sources.__file__).with_name("markers.tsv").read_bytes())
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(module.read_bytes())  # another reader may read another graph
     return paths, digest.hexdigest()
+
+
+def is_current() -> bool:
+    """Whether the graph file is there and made of the assets and tables of today."""
+    return _built_of(default_path()) == _inputs()[1]
 
 
 def _built_of(path: Path) -> str | None:
