@@ -71,6 +71,10 @@ Of such a list only genes that a second tissue or a second collection confirms a
 collection gives natural killer cells 4,836 genes, where the median type has 8.
 """
 
+NO_TISSUE = {"UBERON:0005408", "UBERON:0000479", "UBERON:0000062", "UBERON:0000468"}
+"""Ids that stand for "any": tissue, organ, organism, and circumventricular organ, to which the
+accordion maps entries of a hundred types of every organ."""
+
 SPECIES_TWINS = {"CL:0001056": "CL:0000451"}
 """Terms that repeat another for one species (dendritic cell, human): species is a column here."""
 
@@ -256,11 +260,28 @@ def write(path: Path, facts: Mapping[tuple[str, str, bool], Fact], symbols: Symb
             )
 
 
+def write_tissues(path: Path, rows: Iterable[Row], active: set[str]) -> int:
+    """Write which types the collections report from which tissue; returns the number of facts."""
+    seen: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in rows:
+        cl_id = SPECIES_TWINS.get(row.cl_id, row.cl_id)
+        if row.tissue.startswith("UBERON:") and row.tissue not in NO_TISSUE and cl_id in active:
+            seen[cl_id, row.tissue].add(row.source)
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        handle.write("# Types and the tissues they are reported from; sources as in markers.tsv.\n")
+        out = csv.writer(handle, delimiter="\t", lineterminator="\n")
+        out.writerow(["cl_id", "uberon_id", "sources"])
+        for (cl_id, tissue), named in sorted(seen.items()):
+            out.writerow([cl_id, tissue, ";".join(sorted(named))])
+    return len(seen)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Make the table; prints counts to stderr."""
     parser = argparse.ArgumentParser(prog="python -m training.marker_table", description=__doc__)
     parser.add_argument("--accordion", type=Path, required=True, help="accordion_markers_cl.tsv.gz")
     parser.add_argument("--output", type=Path, default=TABLE)
+    parser.add_argument("--tissues", type=Path, default=TABLE.with_name("tissues.tsv"))
     options = parser.parse_args(arguments)
     here = TABLE.parent
     maps = _table(here / "label_maps" / "marker_sources.tsv")
@@ -273,10 +294,13 @@ def main(arguments: list[str] | None = None) -> int:
     ]
     excluded = {(row["cl_id"], row["source"]) for row in _table(here / "markers_excluded.tsv")}
     symbols = Symbols()
-    facts, passed = consolidate(rows, active=_active_cl(), excluded=excluded, symbols=symbols)
+    active = _active_cl()
+    facts, passed = consolidate(rows, active=active, excluded=excluded, symbols=symbols)
     write(options.output, facts, symbols)
+    places = write_tissues(options.tissues, rows, active)
     types = {cl_id for cl_id, _, _ in facts}
     sys.stderr.write(f"{len(facts)} facts of {len(types)} types from {len(rows)} rows\n")
+    sys.stderr.write(f"{places} pairs of a type and a tissue\n")
     for reason, n in passed.most_common():
         sys.stderr.write(f"passed over {n}: {reason}\n")
     return 0

@@ -1,0 +1,147 @@
+"""Marker lists of clusters as users have them: one cluster a line, or a CSV with a header.
+
+Gives :func:`read_gene_lists`. Genes are brought to current human symbols
+(:mod:`data.harmonise`); mouse lists are told by their spelling (``Cd3e``), each list by itself, so
+that one file may hold both. It scores nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from data.errors import BadFile, BadInput
+from data.genetable import Species
+from data.harmonise import harmonise
+
+__all__ = ["GeneList", "read_gene_lists", "with_symbols"]
+
+_GENES = re.compile(r"marker|gene", re.IGNORECASE)
+_NAME = re.compile(r"cluster|^name$|cell.?type|^id$", re.IGNORECASE)
+_TISSUE = re.compile(r"tissue|organ", re.IGNORECASE)
+_SPECIES = re.compile(r"species|organism", re.IGNORECASE)
+_SPLIT = re.compile(r"[\s,;|]+")
+
+
+@dataclass(frozen=True, slots=True)
+class GeneList:
+    """Genes of one cluster, strongest first; ``unread`` are names that are no known gene."""
+
+    name: str
+    genes: tuple[str, ...]
+    tissue: str = ""
+    species: str = ""
+    unread: tuple[str, ...] = ()
+
+
+def read_gene_lists(path: Path) -> tuple[GeneList, ...]:
+    """Read clusters and their genes, as current human symbols.
+
+    A line is ``NAME<TAB>GENE GENE ...`` (blanks, commas or semicolons between genes) or
+    ``NAME,GENE,GENE,...``. A CSV or TSV whose first line names a column of genes (marker, gene) is
+    read by its header; it may have columns for the cluster, the tissue and the species.
+
+    Raises
+    ------
+    BadFile
+        When the file cannot be read or holds no cluster with genes.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFile(f"marker lists {path} cannot be read: {error}") from error
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise BadFile(f"{path} holds no line; expected one cluster a line: name, then its genes")
+    lists = _tabular(lines) or _plain(path, lines)
+    return with_symbols(lists)
+
+
+def with_symbols(lists: Sequence[GeneList]) -> tuple[GeneList, ...]:
+    """The same lists with current human symbols; unknown names are set aside."""
+    species = [_species(one) for one in lists]
+    found: list[GeneList | None] = [None] * len(lists)
+    kinds: tuple[Species, ...] = ("human", "mouse")
+    for kind in kinds:
+        members = [i for i, of in enumerate(species) if of == kind]
+        symbol = _symbols({g for i in members for g in lists[i].genes}, kind)
+        for i in members:
+            known = [symbol[g] for g in lists[i].genes if symbol.get(g)]
+            found[i] = replace(
+                lists[i],
+                genes=tuple(dict.fromkeys(known)),
+                species=kind,
+                unread=tuple(g for g in lists[i].genes if not symbol.get(g)),
+            )
+    return tuple(one for one in found if one is not None)
+
+
+def _symbols(names: Iterable[str], species: Species) -> dict[str, str]:
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}
+    try:
+        read = harmonise(wanted, species=species)
+    except BadInput:  # too few names are genes: each list then says that it has none
+        return {}
+    return {
+        name: read.symbols[place]
+        for name, place in zip(wanted, read.column, strict=True)
+        if place >= 0
+    }
+
+
+def _species(one: GeneList) -> Species:
+    named = one.species.casefold()
+    if "mus" in named or "mouse" in named:
+        return "mouse"
+    if "homo" in named or "human" in named:
+        return "human"
+    letters = [gene for gene in one.genes if gene[:1].isalpha() and len(gene) > 1]
+    capitalised = sum(gene[0].isupper() and gene[1:] == gene[1:].lower() for gene in letters)
+    return "mouse" if capitalised > len(letters) / 2 else "human"
+
+
+def _tabular(lines: Sequence[str]) -> list[GeneList]:
+    delimiter = "\t" if "\t" in lines[0] else ","
+    header = next(csv.reader([lines[0]], delimiter=delimiter))
+    genes = [i for i, name in enumerate(header) if _GENES.search(name)]
+    if len(header) < 2 or not genes:
+        return []
+    names = [i for i, name in enumerate(header) if _NAME.search(name) and i != genes[0]]
+    columns = [i for i in range(len(header)) if i != genes[0]]
+    name = (names or columns)[0]
+
+    def cell(row: list[str], pattern: re.Pattern[str]) -> str:
+        return next(
+            (row[i].strip() for i, h in enumerate(header) if pattern.search(h) and i < len(row)), ""
+        )
+
+    rows = list(csv.reader(io.StringIO("\n".join(lines[1:])), delimiter=delimiter))
+    return [
+        GeneList(row[name].strip(), _split(row[genes[0]]), cell(row, _TISSUE), cell(row, _SPECIES))
+        for row in rows
+        if len(row) > max(name, genes[0]) and _split(row[genes[0]])
+    ]
+
+
+def _plain(path: Path, lines: Sequence[str]) -> list[GeneList]:
+    found = []
+    for number, line in enumerate(lines, 1):
+        name, mark, rest = line.partition("\t") if "\t" in line else line.partition(",")
+        genes = _split(rest)
+        if not mark or not genes:
+            raise BadFile(
+                f"{path}, line {number}: {line[:60]!r} is no cluster; expected its name, a tab or "
+                "a comma, and its genes"
+            )
+        found.append(GeneList(name.strip().strip('"'), genes))
+    return found
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(gene for gene in _SPLIT.split(text.strip().strip('"')) if gene)
