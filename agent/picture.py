@@ -21,6 +21,7 @@ from kg.terms import PREDICATES, Category, Curie
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 __all__ = ["MOST_NODES", "check_target", "draw_neighbours", "draw_path", "save"]
 
@@ -32,6 +33,7 @@ _ROW = 0.30  # inches a row: a line of text at 9 points and the space around it
 _LETTER = 0.075  # inches: the mean width of a letter at 9 points
 _TEXT = 9
 _LABEL = 46  # letters of a label before it is cut
+_GAP = 0.8  # inches between the longest label of a column and the next column
 _BOX = 26  # letters a line in the boxes of a path
 
 COLOURS: Mapping[Category, str] = {
@@ -148,9 +150,16 @@ def draw_neighbours(
     ax = _axes(width, height, ax)
     places = {dot.neighbour.term.id: (dot.x, dot.y) for dot in dots}
     places[found.centre.id] = centre
+    labelled = {dot.neighbour.term.id: dot.x + 0.15 + len(_named(dot)) * _LETTER for dot in dots}
     for dot in dots:
         via = dot.neighbour.via
-        _link(ax, places.get(via[-1], centre) if via else centre, dot)
+        if not via:
+            _link(ax, centre, dot)
+        elif via[-1] in labelled:
+            _link(ax, (labelled[via[-1]], places[via[-1]][1]), dot)
+        else:
+            # What it hangs on is on another page.
+            _link(ax, (dot.x - 0.4, dot.y), dot)
     for dot in dots:
         _label_dot(ax, dot)
     ax.text(
@@ -178,7 +187,7 @@ def _grouped(rows: Sequence[Neighbour]) -> list[tuple[str, list[Neighbour]]]:
     return list(groups.items())
 
 
-_MARGIN = 1.1  # inches above for the title and below for legend and releases
+_MARGIN = 0.9  # inches above for the title and below for legend and releases
 
 
 def _on_both_sides(
@@ -225,7 +234,7 @@ def _in_columns(
     columns = {hop: [row for row in found.neighbours if row.hops == hop] for hop in hops}
     tall = max(len(column) for column in columns.values())
     height = max(tall, 4) * _ROW + 2 * _MARGIN
-    step = (_LABEL + 16) * _LETTER + 1.0
+    step = (_LABEL + 18) * _LETTER + _GAP
     dots: list[_Dot] = []
     level: dict[Curie, float] = {found.centre.id: height / 2}
     for hop in hops:
@@ -246,12 +255,12 @@ def _link(ax: Axes, start: tuple[float, float], dot: _Dot) -> None:
     from matplotlib.path import Path
 
     (x, y), (u, v) = start, (dot.x, dot.y)
-    if dot.neighbour.hops > 1:
-        x = u - 0.55  # labels stand beside the dots: start behind them
-    bend = (x + u) / 2
+    # Between columns: straight along the label's own row, and bent only in the gap.
+    turn = u - _GAP if dot.neighbour.via and x < u - _GAP else x
+    bend = (turn + u) / 2
     curve = Path(
-        [(x, y), (bend, y), (bend, v), (u, v)],
-        [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4],
+        [(x, y), (turn, y), (bend, y), (bend, v), (u, v)],
+        [Path.MOVETO, Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4],
     )
     ax.add_patch(
         PathPatch(
@@ -265,14 +274,19 @@ def _link(ax: Axes, start: tuple[float, float], dot: _Dot) -> None:
     )
 
 
+def _named(dot: _Dot) -> str:
+    row = dot.neighbour
+    code = f", {row.edge.evidence_code}" if row.edge.evidence_code else ""
+    return f"{_cut(row.term.label)} ({row.term.id}{code})"
+
+
 def _label_dot(ax: Axes, dot: _Dot) -> None:
     row = dot.neighbour
     ax.plot([dot.x], [dot.y], "o", ms=5, color=COLOURS[row.term.category], zorder=3)
-    code = f", {row.edge.evidence_code}" if row.edge.evidence_code else ""
     ax.text(
         dot.x + (-0.12 if dot.leftward else 0.12),
         dot.y,
-        f"{_cut(row.term.label)} ({row.term.id}{code})",
+        _named(dot),
         ha="right" if dot.leftward else "left",
         va="center",
         fontsize=_TEXT,
@@ -333,12 +347,11 @@ def draw_path(found: OntologyPath, *, releases: Iterable[str] = (), ax: Axes | N
     places, width, height = _branches(found)
     ax = _axes(width, height, ax)
     top = found.ancestors[0][0].id
-    for edge in found.path.edges:
-        _arrow(ax, places[edge.subject], places[edge.object], PREDICATES[edge.predicate].label)
+    boxes = {}
     for node, (x, y) in places.items():
         term = found.terms[node]
         end = node in (found.a.id, found.b.id)
-        ax.text(
+        boxes[node] = ax.text(
             x,
             y,
             "\n".join(textwrap.wrap(term.label, _BOX)[:3]) + f"\n{node}",
@@ -355,6 +368,12 @@ def draw_path(found: OntologyPath, *, releases: Iterable[str] = (), ax: Axes | N
             gid="label",
             zorder=3,
         )
+    figure = ax.get_figure(root=True)
+    assert figure is not None, "axes are in a figure"
+    figure.draw_without_rendering()  # the boxes have their sizes only now, and arrows end at them
+    for edge in found.path.edges:
+        name = PREDICATES[edge.predicate].label
+        _arrow(ax, boxes[edge.subject], boxes[edge.object], name)
     measures = ", ".join(f"{k} {v:.3g}" for k, v in found.similarity.items() if v is not None)
     title = f"{found.a.label} \N{EN DASH} {found.b.label}: {found.distance} hops; {measures}"
     _frame(ax, width, height, title, {found.a.category}, releases)
@@ -384,17 +403,26 @@ def _branches(
     return places, width, height
 
 
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], name: str) -> None:
+def _arrow(ax: Axes, start: Text, end: Text, name: str) -> None:
+    """An arrow from box to box, with its relation beside it."""
+    (x, y), (u, v) = start.get_position(), end.get_position()
     ax.annotate(
         "",
-        xy=end,
-        xytext=start,
-        arrowprops={"arrowstyle": "-|>", "color": "#777777", "shrinkA": 24, "shrinkB": 24},
+        xy=(u, v),
+        xytext=(x, y),
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": "#777777",
+            "patchA": start.get_bbox_patch(),
+            "patchB": end.get_bbox_patch(),
+            "shrinkA": 1,
+            "shrinkB": 1,
+        },
         zorder=1,
     )
     ax.text(
-        (start[0] + end[0]) / 2 + 0.08,
-        (start[1] + end[1]) / 2,
+        (x + u) / 2 + 0.08,
+        (y + v) / 2,
         name,
         fontsize=_TEXT - 2,
         color="#777777",

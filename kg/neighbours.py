@@ -20,7 +20,18 @@ from types import MappingProxyType
 
 from data.errors import BadInput, UnknownTerm
 from kg.graph import Direction, KnowledgeGraph
-from kg.terms import IS_A, MENTIONS, PART_OF, PREDICATES, Category, Curie, Edge, Term
+from kg.terms import (
+    INTERACTS_WITH,
+    IS_A,
+    MENTIONS,
+    ORTHOLOGOUS_TO,
+    PART_OF,
+    PREDICATES,
+    Category,
+    Curie,
+    Edge,
+    Term,
+)
 
 __all__ = [
     "EVIDENCE_CLASSES",
@@ -61,6 +72,10 @@ _WEAKER = {"HTP": 0.9, "HDA": 0.9, "HMP": 0.9, "HGI": 0.9, "HEP": 0.9, "NAS": 0.
 # Statements without a code: an ontology's or a curated table's own, but for what was derived.
 _UNCODED = 0.8
 _DERIVED = 0.2
+# Compiled tables (markers, orthologues, ligands) count the sources of a statement in its weight:
+# one alone is worth little, many come close to a curated statement.
+_ONE_SOURCE = 0.45
+_MANY_SOURCES = 0.85
 # Annotation to a term that its ontology has dropped since (kg.annotations.OBSOLETE).
 _OUTDATED = 0.5
 _CLASS_OF = {code: name for name, codes in EVIDENCE_CLASSES.items() for code in codes}
@@ -78,9 +93,12 @@ _HIERARCHICAL = frozenset(
         Category.COMPONENT,
     }
 )
+# Read alike from both ends: which end is the subject says nothing.
+_SYMMETRIC = frozenset({INTERACTS_WITH, ORTHOLOGOUS_TO})
 # Walks of several hops grow from the best neighbours only, so that a hub costs no more.
 _FRONTIER = 40
 _PER_NODE = 200
+_PER_HOP = 0.8
 MAX_HOPS = 3
 
 
@@ -89,6 +107,8 @@ class Neighbour:
     """One node that a fact joins to the one asked about.
 
     ``edges`` are the rows that state the fact, strongest first, each with its own provenance.
+    ``direction`` is ``out`` where the node asked about is the subject, and ``both`` for relations
+    that read alike from both ends.
     ``via`` are the nodes between (empty at one hop), and ``edges`` then joins the last of them.
     """
 
@@ -118,9 +138,9 @@ class Neighbour:
     def relation(self) -> str:
         """The relation in words, as read from the node asked about."""
         row = PREDICATES[self.predicate]
-        words = row.label if self.direction == "out" else row.inverse_label
+        words = row.inverse_label if self.direction == "in" else row.label
         if "negative" in self.edge.qualifiers:
-            words = f"negative {words}" if self.direction == "out" else f"{words} (absent)"
+            words = f"{words} (absent)" if self.direction == "in" else f"negative {words}"
         return f"not {words}" if self.negated else words
 
     @property
@@ -238,6 +258,7 @@ class _Search:
         for edge in edges:
             side: Direction = "out" if edge.subject == node else "in"
             other = edge.object if side == "out" else edge.subject
+            side = "both" if edge.predicate in _SYMMETRIC else side
             absent = "negative" in edge.qualifiers
             facts.setdefault((other, edge.predicate, side, edge.negated, absent), []).append(edge)
         terms = self.graph.terms({key[0] for key in facts})
@@ -278,8 +299,8 @@ class _Search:
                 yield f"hop {hop} goes on from the best {_FRONTIER} of {len(frontier)} neighbours"
             following: list[Neighbour] = []
             for neighbour in frontier[:_FRONTIER]:
-                # Half the score a hop, and less through a broad node: it says little.
-                factor = 0.5 * neighbour.score
+                # A walk is worth less than its weakest step, and less through a broad node.
+                factor = _PER_HOP * neighbour.score
                 via = (*neighbour.via, neighbour.term.id)
                 holds, _ = self.around(neighbour.term.id, via, factor, _PER_NODE)
                 for key, further in sorted(holds.items(), key=lambda item: _rank(item[1])):
@@ -319,8 +340,13 @@ class Specificity:
 
 def strength(edge: Edge) -> float:
     """How strongly an edge's evidence supports it, in [0, 1]."""
-    if edge.evidence_code is None:
-        base = _DERIVED if edge.predicate == MENTIONS else _UNCODED
+    if edge.predicate == MENTIONS:
+        base = _DERIVED
+    elif edge.evidence_code is None:
+        base = _UNCODED
+        if edge.weight is not None:
+            alone = 1.0 / max(1.0, edge.weight)
+            base = _MANY_SOURCES - (_MANY_SOURCES - _ONE_SOURCE) * alone
     else:
         code = edge.evidence_code
         base = _WEAKER.get(code, _STRENGTH[_CLASS_OF.get(code, "computational")])

@@ -241,7 +241,11 @@ def _releases(graph: KnowledgeGraph, sources: Iterable[str]) -> list[str]:
     from agent.documents import releases_of
 
     known = releases_of(graph, sources)
-    return [f"{n} {r['version']} ({age(r['age_days'])} old)" for n, r in known.items()]
+    return [
+        f"{name} {said['version']} "
+        + (f"({age(said['age_days'])} old)" if said["date"] else "(part of Celloquy or undated)")
+        for name, said in known.items()
+    ]
 
 
 def _sources(graph: KnowledgeGraph, sources: Iterable[str]) -> list[str]:
