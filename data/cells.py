@@ -9,7 +9,7 @@ neither on the block's size nor on how the matrix is stored. Knows no file forma
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -329,8 +329,7 @@ def choose(store: Store, layer: str | None = None, values: Values = "log1p") -> 
         raise BadFile(f"{store.name} has no genes; expected at least one")
     judged: dict[str, tuple[Rows, Judgement]] = {}
     for name in names:
-        rows = store.rows(name)
-        judged[name] = (rows, expression.judge(*_sample(store, rows)))
+        judged[name] = _judged(store, name)
     kinds = ("counts",) if values == "counts" else ("counts", "log1p", "linear")
     usable = [n for n in names if judged[n][1].kind in kinds]
     if not usable:
@@ -370,20 +369,33 @@ def _candidates(store: Store, layer: str | None) -> list[str]:
     return found
 
 
-def _sample(store: Store, rows: Rows) -> tuple[Any, NDArray[np.float64] | None]:
-    """Some cells of a matrix, spread over the dataset, with their total counts if known."""
-    n = store.n_cells
-    if n <= SAMPLE_CELLS:
-        spans = [(0, n)]
-    else:
-        run = SAMPLE_CELLS // SAMPLE_RUNS
-        starts = np.linspace(0, n - run, SAMPLE_RUNS).astype(int)
-        spans = [(int(start), int(start) + run) for start in starts]
-    sample = sp.csr_matrix(sp.vstack([rows.read(*span) for span in spans], format="csr"))
+def _judged(store: Store, name: str) -> tuple[Rows, Judgement]:
+    """A matrix and what it holds, told from cells spread over the dataset."""
+    rows = store.rows(name)
+    cells = _sample(store.n_cells)
+    parts = [rows.read(span.start, span.stop) for span in cells]
+    sample = sp.csr_matrix(sp.vstack(parts, format="csr"))
+    found = expression.judge(sample, _totals(store, cells))
+    if found.at is not None:
+        row = [cell for span in cells for cell in span][found.at[0]]
+        gene = store.genes(name)[found.at[1]]
+        found = replace(found, why=f"{found.why} at cell {store.cell_names()[row]}, gene {gene}")
+    return rows, found
+
+
+def _sample(n_cells: int) -> list[range]:
+    if n_cells <= SAMPLE_CELLS:
+        return [range(n_cells)]
+    run = SAMPLE_CELLS // SAMPLE_RUNS
+    starts = np.linspace(0, n_cells - run, SAMPLE_RUNS).astype(int)
+    return [range(int(start), int(start) + run) for start in starts]
+
+
+def _totals(store: Store, cells: Sequence[range]) -> NDArray[np.float64] | None:
+    """Total counts of some cells, where a column has them."""
     for key in TOTALS:
         if key in store.columns():
             values = np.asarray(store.column(key))
             if values.dtype.kind in "fiu":
-                totals = np.concatenate([values[a:b] for a, b in spans]).astype(np.float64)
-                return sample, totals
-    return sample, None
+                return np.concatenate([values[c.start : c.stop] for c in cells]).astype(np.float64)
+    return None

@@ -77,6 +77,8 @@ class Judgement:
     equal_sums: bool = False
     whole: bool = True
     notice: str = ""
+    at: tuple[int, int] | None = None
+    """Row of the sample and column of the first value that is no number (kind broken)."""
 
 
 def judge(sample: Csr, n_counts: NDArray[np.float64] | None = None) -> Judgement:
@@ -94,7 +96,10 @@ def judge(sample: Csr, n_counts: NDArray[np.float64] | None = None) -> Judgement
     if not len(values):
         return Judgement("empty", "it holds no value above zero")
     if not np.isfinite(values).all():
-        return Judgement("broken", f"it holds {_bad_value(values)}")
+        first = int(np.flatnonzero(~np.isfinite(values))[0])
+        row = int(np.searchsorted(sample.indptr, first, side="right")) - 1
+        at = (row, int(sample.indices[first]))
+        return Judgement("broken", f"it holds {_bad_value(values)}", at=at)
     low, high = float(values.min()), float(values.max())
     if low < 0:
         return Judgement(
@@ -137,13 +142,15 @@ def _fractional(
         return _scaled_log(undone, why, base, n_counts)
     if best > MULTIPLES_SHARE:
         return Judgement("linear", f"{span}, whole multiples of each cell's smallest value")
-    for name, (base, undone) in scales.items():
-        total = _common_sum(undone)
-        if total is not None and name:
-            why = f"{span}, and undoing {name} gives every cell the sum {total:,.0f}"
-            return Judgement("log1p", why, base, _snap(total), True)
-        if total is not None:
-            return Judgement("linear", f"{span}, and every cell sums to {total:,.0f}")
+    sums = {name: _common_sum(undone) for name, (_, undone) in scales.items()}
+    equal = {name: total for name, total in sums.items() if total is not None}
+    if equal:
+        # Where several scales give equal sums (all values alike), a round sum was the target.
+        name = min(equal, key=lambda n: (not _is_round(equal[n]), n != "log1p"))
+        if not name:
+            return Judgement("linear", f"{span}, and every cell sums to {equal[name]:,.0f}")
+        why = f"{span}, and undoing {name} gives every cell the sum {equal[name]:,.0f}"
+        return Judgement("log1p", why, scales[name][0], _snap(equal[name]), True)
     if high == 1.0:
         return Judgement("scaled", f"{span}: every gene was scaled to at most 1")
     if high <= LOG_MAX:
@@ -198,6 +205,10 @@ def _snap(total: float) -> float:
     """The round number that a target sum was, if it is near one."""
     power = 10.0 ** round(math.log10(total)) if total > 0 else total
     return power if abs(total - power) <= SAME_SUM * power else total
+
+
+def _is_round(total: float) -> bool:
+    return _snap(total) != total or math.log10(total).is_integer()
 
 
 def _row_minima(block: Csr) -> NDArray[np.float64]:

@@ -181,7 +181,7 @@ class _File:
         try:
             if isinstance(node, h5py.Dataset) and "categories" in node.attrs:
                 # anndata 0.7: codes here, categories behind a reference that the guard checked.
-                labels = read_elem(self.file[f"{table.name}/__categories/{key}"])
+                labels = self.file[f"{table.name}/__categories/{key}"][...].tolist()
                 labels = [_text(v) if isinstance(v, bytes) else v for v in labels]
                 return pd.Categorical.from_codes(node[...].tolist(), pd.Index(labels))
             values = read_elem(node)
@@ -332,21 +332,17 @@ def write_annotated(
                     f"{table}[{key!r}] has {len(values):,} values; expected one for each of "
                     f"{structure.n_cells:,} cells"
                 )
+    for key in [*parts["obs"], *parts["obsm"], *(uns or {})]:
+        if not key or "/" in key:
+            raise BadInput(f"{key!r} is no name for a column or key; expected one without a slash")
     with _beside(dst) as part:
         if structure.legacy:
             _write_legacy(src, part, parts["obs"], parts["obsm"], dict(uns or {}))
         else:
             shutil.copyfile(src, part)
-            part.chmod(0o644 & ~_umask())
             with h5py.File(part, "r+") as file:
                 _add(file, parts["obs"], parts["obsm"], dict(uns or {}))
     return dst
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _refuse_place(src: Path, dst: Path) -> None:
@@ -401,6 +397,8 @@ def _add(file: h5py.File, obs: dict[str, Any], obsm: dict[str, Any], uns: dict[s
     from anndata.io import write_elem
 
     table = file["obs"]
+    if _text(table.attrs["_index"]) in obs:
+        raise BadInput(f"{_text(table.attrs['_index'])!r} names the cells; expected another column")
     order = [_text(name) for name in table.attrs.get("column-order", [])]
     for key, values in obs.items():
         _write(write_elem, table, key, _column(values))
@@ -418,9 +416,15 @@ def _write(write_elem: Any, group: h5py.Group, key: str, values: Any) -> None:
         del group[key]
     if "__categories" in group and key in group["__categories"]:
         del group["__categories"][key]  # anndata 0.7 kept a replaced column's categories there
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        write_elem(group, key, values, dataset_kwargs={})
+    try:
+        write_elem(group, key, values)
+    except OSError:
+        raise
+    except Exception as error:  # anndata's own "no writer for this type" has no public name
+        raise BadInput(
+            f"{key!r} cannot be written ({str(error).splitlines()[0]}); expected an array, a "
+            "categorical, text or numbers"
+        ) from error
 
 
 def _column(values: Any) -> Any:

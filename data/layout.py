@@ -60,12 +60,16 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Every dataset and group of an open file by its path, reached by hard links alone."""
+    """Every dataset and group of an open file by its path, reached by hard links alone.
+
+    ``text`` has the bytes behind the variable-length values of those datasets that have any.
+    """
 
     path: Path
     file: Any
     datasets: Mapping[str, Any]
     groups: Mapping[str, Any]
+    text: Mapping[str, int]
 
     def unsafe(self, what: str, expected: str) -> UnsafeFile:
         """The error for a file that asks for what it may not have."""
@@ -247,9 +251,7 @@ class Layout:
         for name, dataset in self.datasets.items():
             if name in exact or name.startswith(skip):
                 continue
-            total += logical_bytes(dataset)
-            if dataset.dtype.kind in "OV":
-                total += stored.text_bytes(dataset)
+            total += logical_bytes(dataset) + self.contents.text.get(name, 0)
             if total > cap:
                 raise self.unsafe(f"its tables ask for {total:,} bytes at {name}", f"<= {cap:,}")
 

@@ -10,7 +10,9 @@ folder, bucket by bucket, so that this too needs bounded memory.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -18,7 +20,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from data.errors import BadFile
+from data.errors import BadFile, CelloquyError
 
 __all__ = ["Csr", "Rows", "in_memory", "on_disk"]
 
@@ -27,8 +29,8 @@ Csr: TypeAlias = "sp.csr_matrix[np.float64]"
 DENSE_BYTES = 64 << 20
 """Dense values held at once while a block is turned into CSR."""
 
-TURN_ENTRIES = 1 << 24
-"""Entries held at once while columns are turned into rows: about 400 MB with their sort."""
+TURN_ENTRIES = 1 << 23
+"""Entries held at once while columns are turned into rows: about 300 MB with their sort."""
 
 
 class Rows(Protocol):
@@ -61,7 +63,7 @@ def on_disk(node: Any, layout: str, what: str) -> Rows:
 
 def in_memory(matrix: Any, what: str) -> Rows:
     """Rows of an array or a scipy sparse matrix; a lazy array is computed run by run."""
-    if sp.issparse(matrix):
+    if hasattr(matrix, "tocsr"):
         rows = sp.csr_matrix(matrix)
         return _Compressed(rows.data, rows.indices, np.asarray(rows.indptr), rows.shape, what)
     return _Dense(matrix)
@@ -133,7 +135,7 @@ class _Dense:
 
 
 class _Turned:
-    """Compressed columns, turned into rows in a temporary folder on first use."""
+    """Compressed columns, turned into rows on first use."""
 
     def __init__(
         self, data: Any, indices: Any, indptr: NDArray[Any], shape: tuple[int, int], what: str
@@ -141,47 +143,66 @@ class _Turned:
         self.data, self.indices, self.indptr = data, indices, indptr
         self.shape, self.what = shape, what
         self._rows: _Compressed | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._remove: weakref.finalize[..., _Turned] | None = None
 
     def read(self, start: int, stop: int) -> Csr:
         if self._rows is None:
-            self._rows = self._turn()
+            small = int(self.indptr[-1]) <= TURN_ENTRIES
+            self._rows = self._turn_in_memory() if small else self._turn_on_disk()
         return self._rows.read(start, stop)
 
     def close(self) -> None:
         self._rows = None
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        if self._remove is not None:
+            self._remove()
 
-    def _turn(self) -> _Compressed:
-        """Two passes: count the entries of each row, then put every entry in its place."""
-        n_rows = self.shape[0]
-        counts = np.zeros(n_rows, dtype=np.int64)
+    def _turn_in_memory(self) -> _Compressed:
+        self._row_numbers(0, int(self.indptr[-1]))  # checks them
+        values = np.asarray(self.data[:])
+        values = values.astype(np.float32) if values.dtype == np.float16 else values
+        columns = sp.csc_matrix((values, self.indices[:], self.indptr), shape=self.shape)
+        rows = columns.tocsr()
+        return _Compressed(rows.data, rows.indices, rows.indptr, self.shape, self.what)
+
+    def _turn_on_disk(self) -> _Compressed:
+        """Count the entries of each row, deal all entries into runs of rows, sort each run."""
+        counts = np.zeros(self.shape[0], dtype=np.int64)
         for low, high in self._pieces():
-            rows = self._row_numbers(low, high)
-            counts += np.bincount(rows, minlength=n_rows)
+            counts += np.bincount(self._row_numbers(low, high), minlength=self.shape[0])
         pointers = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        total = int(pointers[-1])
-        values, columns = self._targets(total)
-        place = pointers[:-1].copy()  # where the next entry of each row goes
+        runs = _runs(pointers, TURN_ENTRIES)
+        rows, columns, values = self._lists()
+        filled = pointers[runs[:-1]].copy()
         for low, high in self._pieces():
-            rows = self._row_numbers(low, high)
-            order = np.argsort(rows, kind="stable")  # keeps the columns of a row rising
-            ordered = rows[order]
-            first = np.concatenate([[0], np.flatnonzero(np.diff(ordered)) + 1]).astype(np.int64)
-            length = np.diff(np.concatenate([first, [len(ordered)]]))
-            within = np.arange(len(ordered)) - np.repeat(first, length)
-            target = place[ordered] + within
-            values[target] = np.asarray(self.data[low:high])[order]
-            columns[target] = (
-                np.searchsorted(self.indptr, np.arange(low, high)[order], side="right").astype(
-                    np.int32
-                )
-                - 1
-            )
-            place[ordered[first]] += length
+            self._deal(low, high, runs, filled, (rows, columns, values))
+        for first, last in zip(pointers[runs[:-1]], pointers[runs[1:]], strict=True):
+            # Stable, and dealt column by column: the columns of a row come out rising.
+            order = np.argsort(rows[first:last], kind="stable")
+            columns.put(int(first), columns[first:last][order])
+            values.put(int(first), values[first:last][order])
+        rows.path.unlink()
         return _Compressed(values, columns, pointers, self.shape, self.what)
+
+    def _deal(
+        self,
+        low: int,
+        high: int,
+        runs: NDArray[np.int64],
+        filled: NDArray[np.int64],
+        lists: tuple[_DiskList, _DiskList, _DiskList],
+    ) -> None:
+        """Append one piece of the columns to the runs of rows that its entries belong to."""
+        rows = self._row_numbers(low, high)
+        columns = np.searchsorted(self.indptr, np.arange(low, high), side="right") - 1
+        run = np.searchsorted(runs, rows, side="right") - 1
+        order = np.argsort(run, kind="stable")
+        parts = (rows[order], columns[order], np.asarray(self.data[low:high])[order])
+        bounds = np.searchsorted(run[order], np.arange(len(runs)))
+        for number in np.unique(run):
+            span = slice(bounds[number], bounds[number + 1])
+            for target, part in zip(lists, parts, strict=True):
+                target.put(int(filled[number]), part[span])
+            filled[number] += span.stop - span.start
 
     def _pieces(self) -> list[tuple[int, int]]:
         total = int(self.indptr[-1])
@@ -190,18 +211,50 @@ class _Turned:
     def _row_numbers(self, low: int, high: int) -> NDArray[np.int64]:
         rows = np.asarray(self.indices[low:high], dtype=np.int64)
         if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= self.shape[0]):
-            raise BadFile(f"{self.what} has an index out of its {self.shape[0]:,} cells; "
-                          "write the file again")  # fmt: skip
+            raise BadFile(
+                f"{self.what} has an index outside its {self.shape[0]:,} cells; write it again"
+            )
         return rows
 
-    def _targets(self, total: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        """Arrays for the rows: in memory where one piece holds all, else in a temporary folder."""
-        dtype = np.float32 if self.data.dtype == np.float16 else self.data.dtype
-        if total <= TURN_ENTRIES:
-            return np.empty(total, dtype=dtype), np.empty(total, dtype=np.int32)
-        self._folder = tempfile.TemporaryDirectory(prefix="celloquy-rows-")
-        folder = Path(self._folder.name)
-        return (
-            np.memmap(folder / "values", dtype=dtype, mode="w+", shape=(total,)),
-            np.memmap(folder / "columns", dtype=np.int32, mode="w+", shape=(total,)),
-        )
+    def _lists(self) -> tuple[_DiskList, _DiskList, _DiskList]:
+        """Lists for rows, columns and values in a temporary folder with room for them."""
+        total = int(self.indptr[-1])
+        kind = np.dtype(np.float32) if self.data.dtype == np.float16 else np.dtype(self.data.dtype)
+        place = tempfile.gettempdir()
+        need, free = total * (4 + 4 + kind.itemsize), shutil.disk_usage(place).free
+        if need > free:
+            raise CelloquyError(
+                f"{self.what} is stored by columns; turning it needs {need:,} bytes in {place}, "
+                f"where {free:,} are free: set TMPDIR to a larger disk, or save it as CSR"
+            )
+        folder = Path(tempfile.mkdtemp(prefix="celloquy-rows-"))
+        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        rows, columns = (_DiskList(folder / n, np.dtype(np.int32)) for n in ("rows", "columns"))
+        return rows, columns, _DiskList(folder / "values", kind)
+
+
+def _runs(pointers: NDArray[np.int64], entries: int) -> NDArray[np.int64]:
+    """Bounds of runs of rows with at most ``entries`` entries each, or one row."""
+    bounds = [0]
+    while bounds[-1] < len(pointers) - 1:
+        reach = int(np.searchsorted(pointers, pointers[bounds[-1]] + entries, side="right")) - 1
+        bounds.append(max(reach, bounds[-1] + 1))
+    return np.asarray(bounds)
+
+
+class _DiskList:
+    """A list of numbers in a file, read and written by slices; a map would count as memory."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
+        self.path, self.dtype = path, dtype
+        path.touch()
+
+    def put(self, start: int, values: NDArray[Any]) -> None:
+        with self.path.open("r+b") as handle:
+            handle.seek(start * self.dtype.itemsize)
+            handle.write(np.ascontiguousarray(values, dtype=self.dtype).tobytes())
+
+    def __getitem__(self, span: slice) -> NDArray[Any]:
+        start, size = int(span.start), self.dtype.itemsize
+        count = int(span.stop) - start
+        return np.fromfile(self.path, dtype=self.dtype, count=count, offset=start * size)

@@ -132,7 +132,8 @@ class _Guard:
         self.datasets: dict[str, h5py.Dataset] = {}
         self.groups: dict[str, h5py.Group] = {}
         self.soft: list[tuple[str, str]] = []
-        self.contents = Contents(path, file, self.datasets, self.groups)
+        self.text: dict[str, int] = {}
+        self.contents = Contents(path, file, self.datasets, self.groups, self.text)
         self.unsafe, self.bad = self.contents.unsafe, self.contents.bad
 
     def run(self) -> Structure:
@@ -291,6 +292,9 @@ class _Guard:
                     f"at most {self.limits.ratio:,.0f} times what is stored",
                 )
 
+        if dataset.dtype.kind in "OV":
+            self.text[name] = stored.text_bytes(dataset, _unpacked)
+
     def _filters(self, name: str, plist: Any) -> None:
         for i in range(plist.get_nfilters()):
             code = plist.get_filter(i)[0]
@@ -300,6 +304,41 @@ class _Guard:
                     f"{name} is compressed with {title!r}, which this HDF5 cannot read",
                     "save the file with gzip compression",
                 )
+
+
+def _unpacked(dataset: h5py.Dataset, width: int) -> Iterator[bytes]:
+    """The elements of a chunked dataset as bytes: HDF5 unpacks them as if they were opaque.
+
+    A dataset in memory with the same filters takes the packed chunks as they are, so that no
+    variable-length value is ever followed.
+    """
+    total = int(np.prod(dataset.chunks)) * width
+    with h5py.File("unpacked", "w", driver="core", backing_store=False) as scratch:
+        opaque: dict[int, h5py.Dataset] = {}
+        for offsets, _ in stored.chunks(dataset):
+            mask, piece = dataset.id.read_direct_chunk(offsets)
+            if mask not in opaque:
+                opaque[mask] = _opaque(scratch, dataset, mask, total)
+            opaque[mask].id.write_direct_chunk((0,), piece)
+            yield opaque[mask][...].tobytes()
+
+
+def _opaque(scratch: h5py.File, dataset: h5py.Dataset, mask: int, total: int) -> h5py.Dataset:
+    """A dataset of one chunk of ``total`` bytes, with the filters that ``mask`` leaves."""
+    plist = dataset.id.get_create_plist().copy()
+    unit = 1
+    filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
+    for i, (code, _, values, _) in enumerate(filters):
+        if mask & (1 << i):
+            plist.remove_filter(code)
+        elif code == stored.SHUFFLE and values:
+            unit = int(values[0])  # bytes of an element in memory when the file was written
+    if total % unit:
+        raise ValueError(f"{dataset.name} is shuffled by {unit} bytes, which do not divide a chunk")
+    plist.set_chunk((total // unit,))
+    space = h5py.h5s.create_simple((total // unit,))
+    kind = h5py.h5t.create(h5py.h5t.OPAQUE, unit)
+    return h5py.Dataset(h5py.h5d.create(scratch.id, b"%d" % mask, kind, space, plist))
 
 
 def _refers(kind: Any) -> bool:

@@ -7,7 +7,7 @@ mapped and reduced in place; others are streamed. Nothing here reads a matrix's 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from data.errors import BadFile, UnsafeFile
 
-__all__ = ["UNPACK_BUDGET", "check_sparse", "lies_open", "pieces", "swollen", "text_bytes"]
+__all__ = [
+    "UNPACK_BUDGET",
+    "check_sparse",
+    "chunks",
+    "lies_open",
+    "pieces",
+    "swollen",
+    "text_bytes",
+]
 
 UNPACK_BUDGET = 1 << 23
 """Values of one compressed array that are unpacked here, 0.1 to 0.2 s; what lies beyond is checked
@@ -128,12 +136,20 @@ def _range(indices: Any, budget: int) -> tuple[int, int]:
     return low, high
 
 
-def text_bytes(dataset: Any) -> int:
+def text_bytes(dataset: Any, unpacked: Callable[[Any, int], Iterator[bytes]]) -> int:
     """Bytes behind all variable-length values of a dataset together, without reading one of them.
 
     Every value is a descriptor of a length and the place of its bytes. Descriptors may share a
     place, so that a small file can ask for any amount; the sum of their lengths tells. HDF5 file
     format specification 3.0, "Variable-length Types" and "Global Heap ID".
+
+    Parameters
+    ----------
+    dataset
+        An open dataset.
+    unpacked
+        Gives the elements of a chunked dataset as they are in the file, from the dataset and the
+        bytes of an element.
     """
     width, places = _on_disk(dataset.id.get_type(), _address_width(dataset))
     if not places or not dataset.size:
@@ -142,9 +158,8 @@ def text_bytes(dataset: Any) -> int:
         # Kept in the object's header, out of reach: assume the worst, all bytes for each value.
         return int(dataset.size) * Path(dataset.file.filename).stat().st_size
     total = 0
-    for piece in _raw_pieces(dataset, width):
-        table = np.frombuffer(piece[: len(piece) // width * width], dtype=np.uint8)
-        table = table.reshape(-1, width)
+    for piece in (_plain if dataset.chunks is None else unpacked)(dataset, width):
+        table = np.frombuffer(piece, dtype=np.uint8).reshape(-1, width)
         for offset, each in places:
             lengths = np.ascontiguousarray(table[:, offset : offset + 4]).view("<u4")
             total += each * int(lengths.sum(dtype=np.uint64))
@@ -184,22 +199,18 @@ def _on_disk(kind: Any, address: int) -> tuple[int, list[tuple[int, int]]]:
     return int(kind.get_size()) + grown, found
 
 
-def _raw_pieces(dataset: Any, width: int) -> Iterator[bytes]:
-    """The stored bytes of a dataset, unpacked, piece by piece."""
-    if dataset.chunks is None:
-        step = max(1, _PACKED_BYTES // width) * width
-        with Path(dataset.file.filename).open("rb") as handle:
-            handle.seek(dataset.id.get_offset())
-            left = dataset.id.get_storage_size()
-            while left and (piece := handle.read(min(left, step))):
-                left -= len(piece)
-                yield piece
-        return
-    filters = _filters(dataset)
-    limit = int(np.prod(dataset.chunks)) * width
-    for offsets, _ in _chunks(dataset):
-        mask, piece = dataset.id.read_direct_chunk(offsets)
-        yield _unpack(piece, filters, mask, width, limit)
+def _plain(dataset: Any, width: int) -> Iterator[bytes]:
+    """The elements of a dataset that lies in one piece."""
+    step = max(1, _PACKED_BYTES // width) * width
+    with Path(dataset.file.filename).open("rb") as handle:
+        handle.seek(dataset.id.get_offset())
+        left = dataset.size * width
+        while left:
+            piece = handle.read(min(left, step))
+            if not piece:
+                raise OSError(f"the file ends inside {dataset.name}")
+            left -= len(piece)
+            yield piece
 
 
 def _filters(dataset: Any) -> list[int]:
@@ -207,7 +218,7 @@ def _filters(dataset: Any) -> list[int]:
     return [int(plist.get_filter(i)[0]) for i in range(plist.get_nfilters())]
 
 
-def _chunks(dataset: Any) -> list[tuple[tuple[int, ...], int]]:
+def chunks(dataset: Any) -> list[tuple[tuple[int, ...], int]]:
     """Offsets and stored bytes of every chunk; one pass, where asking by number is quadratic."""
     found: list[tuple[tuple[int, ...], int]] = []
     dataset.id.chunk_iter(lambda info: found.append((info.chunk_offset, info.size)))
@@ -215,21 +226,6 @@ def _chunks(dataset: Any) -> list[tuple[tuple[int, ...], int]]:
 
 
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3  # H5Zpublic.h
-
-
-def _unpack(piece: bytes, filters: list[int], mask: int, width: int, limit: int) -> bytes:
-    """Undo the filters of one chunk as far as they are known; never more than ``limit`` bytes."""
-    for place in reversed(range(len(filters))):
-        if mask & (1 << place):
-            continue
-        if filters[place] == DEFLATE:
-            piece = zlib.decompressobj().decompress(piece, limit)
-        elif filters[place] == SHUFFLE:  # byte i of every element lies together
-            table = np.frombuffer(piece[: len(piece) // width * width], dtype=np.uint8)
-            piece = table.reshape(width, -1).T.tobytes()
-        elif filters[place] == FLETCHER32:
-            piece = piece[:-4]
-    return piece
 
 
 def swollen(dataset: Any) -> str | None:
@@ -250,7 +246,7 @@ def swollen(dataset: Any) -> str | None:
     stored = dataset.id.get_storage_size()
     if stored < _SMALL_CHUNK:
         return None
-    for offsets, size in _chunks(dataset):
+    for offsets, size in chunks(dataset):
         if size > limit + limit // 100 + 4096:
             return f"stores {size:,} bytes for a chunk of {limit:,}"
         if DEFLATE in filters and size > _SMALL_CHUNK and _overflows(dataset, offsets, limit):
