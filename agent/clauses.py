@@ -13,7 +13,7 @@ from functools import lru_cache
 from agent.phrases import PHRASES
 from agent.tokens import Token, lemma
 from kg.lexicon import normalise
-from kg.terms import MARKER_OF, Curie
+from kg.terms import INTERACTS_WITH, MARKER_OF, Curie
 
 __all__ = ["Clause", "noun_table", "parse", "phrase_table"]
 
@@ -368,13 +368,34 @@ class _Parser:
     ) -> list[tuple[Clause, int]]:
         found: list[tuple[Clause, int]] = []
         counted = self._counting(subjects, i)
-        relation = self._relation(i)
+        counted += self._mutual(subjects, i)
+        relation = self._apposition(i) or self._relation(i)
         if relation is not None:
             for objects, end in self._lists(relation.end):
                 clause = Clause(relation.readings, (), objects, relation.negated)
                 clause = replace(clause, qualifier=relation.qualifier)
                 found += _with_subjects(clause, subjects, end)
         return found + counted
+
+    def _apposition(self, i: int) -> _Relation | None:
+        """Read "X, a kind of Y": a noun without its verb."""
+        named = self._noun(i + 1) if self._mark(i) == "," else None
+        if named is None or self._word(named[2]) not in ("of", "for"):
+            return None
+        readings = tuple((predicate, not inverse) for predicate, inverse in named[0])
+        return _Relation(readings, False, named[1], named[2] + 1)
+
+    def _mutual(self, subjects: tuple[tuple[Curie, ...], ...], i: int) -> list[tuple[Clause, int]]:
+        """Read "X and Y interact": a relation that has no direction and no object."""
+        if len(subjects) != 2:
+            return []
+        end = i + 1
+        while self._word(end) in ("with", "other", "another", "one"):
+            end += 1
+        predicate = {"interact": INTERACTS_WITH, "bind": INTERACTS_WITH}.get(self._word(i))
+        if predicate is None or (self._word(i) == "bind" and end == i + 1):
+            return []
+        return [(Clause(((predicate, False),), subjects[0], subjects[1:]), end)]
 
     def _counting(
         self, subjects: tuple[tuple[Curie, ...], ...], i: int
@@ -417,7 +438,7 @@ class _Parser:
         return best
 
     def _noun_frame(self, i: int) -> list[tuple[Clause, int]]:
-        """Read "markers of X are A and B", "there are 3 kinds of X", "among the kinds of X are A"."""
+        """Read "markers of X are A and B", "there are 3 kinds of X", "among kinds of X are A"."""
         number: int | None = None
         if self._word(i) in ("among", "there"):
             i += 2 if self._word(i) == "there" and self._word(i + 1) == "be" else 1

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from agent.answer import Claim
 from agent.clauses import Clause, parse
 from agent.statement import Form, Statement
-from agent.tokens import tokenise
+from agent.tokens import QUOTED, tokenise
 from agent.wording import Names
 from kg.terms import Curie
 from retrieval.evidence import (
@@ -27,11 +27,14 @@ from retrieval.evidence import (
     Evidence,
     PassageEvidence,
     PredictionEvidence,
+    TermEvidence,
 )
 
 __all__ = ["Reading", "claims_of", "read"]
 
-_KEYS = re.compile(r"\[\s*(E\d+(?:\s*[,;]\s*E?\d+|\s+and\s+E\d+)*)\s*\]|\((E\d+(?:,\s*E\d+)*)\)")
+_KEYS = re.compile(
+    r"\s*\[\s*(E\d+(?:\s*[,;]\s*E?\d+|\s+and\s+E\d+)*)\s*\]|\s*\((E\d+(?:,\s*E\d+)*)\)"
+)
 _SENTENCE = re.compile(
     # A full stop, an optional closing quote and keys behind it, then a space and a new sentence.
     r"(?<=[.!?])(?:[\"”’)]*)(?:\s*\[[^\]]*\])*(?=\s+[\"“(]?[A-Z0-9\-•*]|\s*$)|\n+"
@@ -46,15 +49,22 @@ class Reading:
     problem: str = ""
 
 
-def claims_of(draft: str) -> tuple[Claim, ...]:
+def claims_of(draft: str, evidence: Mapping[str, Evidence] | None = None) -> tuple[Claim, ...]:
     """Split a draft into sentences with the evidence keys that each names.
+
+    Sentences inside quotation marks, and those taken over whole from ``evidence``, are not split.
 
     >>> [(c.text, c.evidence) for c in claims_of("A is a B [E1]. It has C [E2, E3].")]
     [('A is a B.', ('E1',)), ('It has C.', ('E2', 'E3'))]
     """
     claims = []
     start = 0
-    ends = [match.end() for match in _SENTENCE.finditer(draft)]
+    whole = _taken_over(draft, evidence or {})
+    ends = [
+        match.end()
+        for match in _SENTENCE.finditer(draft)
+        if not any(first < match.start() < last for first, last in whole)
+    ]
     for end in [*ends, len(draft)]:
         part = draft[start:end].strip()
         start = end
@@ -65,12 +75,23 @@ def claims_of(draft: str) -> tuple[Claim, ...]:
                 f"E{number}" for match in _KEYS.finditer(part) for number in _numbers(match)
             )
         )
-        text = re.sub(r"\s+([.,;:])", r"\1", " ".join(_KEYS.sub(" ", part).split()))
-        text = re.sub(r"([.!?])\.$", r"\1", text)
+        text = re.sub(r"([.!?])\.$", r"\1", " ".join(_KEYS.sub("", part).split()))
         if not re.search(r"\w", text):
             continue
         claims.append(Claim(text.lstrip("-•* "), keys))
     return tuple(claims)
+
+
+def _taken_over(draft: str, evidence: Mapping[str, Evidence]) -> list[tuple[int, int]]:
+    spans = [match.span() for match in QUOTED.finditer(draft)]
+    for piece in evidence.values():
+        if isinstance(piece, TermEvidence | PassageEvidence):
+            words = piece.quote if isinstance(piece, PassageEvidence) else piece.text
+            bare = words.strip().removesuffix(".")
+            start = draft.find(bare) if bare else -1
+            if start >= 0:
+                spans.append((start, start + len(bare)))
+    return spans
 
 
 def _numbers(match: re.Match[str]) -> list[str]:

@@ -19,18 +19,22 @@ from kg.lexicon import normalise
 from kg.terms import Category, Curie
 from retrieval.evidence import Evidence, PassageEvidence, PathEvidence, TermEvidence
 
-__all__ = ["Token", "lemma", "tokenise"]
+__all__ = ["QUOTED", "Token", "lemma", "tokenise"]
 
 Kind = Literal["entity", "quote", "number", "word", "mark", "source"]
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """``value`` is the lemma of a word, a mark, or the number; ``ids`` what an entity may be."""
+    """``value`` is the lemma of a word, a mark, or the number; ``ids`` what an entity may be.
+
+    ``raw`` is a word as it stands in the sentence.
+    """
 
     kind: Kind
     value: str
     ids: tuple[Curie, ...] = ()
+    raw: str = ""
 
 
 class _Refused(Exception):
@@ -100,6 +104,7 @@ _NEUTRAL = frozenset(
         "each",
     ]
 )
+_UNIVERSAL = frozenset({"every", "each", "all"})
 _CLASS_NOUNS: dict[Category, frozenset[str]] = {
     Category.CELL_TYPE: frozenset({"cell", "type", "class", "population"}),
     Category.GENE: frozenset({"gene", "protein", "product"}),
@@ -122,11 +127,11 @@ _ORGANISMS = {
     "musculus": "NCBITaxon:10090",
 }
 
-_QUOTED = re.compile(r"“([^”]*)”|\"([^\"]*)\"|«([^»]*)»")
+QUOTED = re.compile(r"“([^”]*)”|\"([^\"]*)\"|«([^»]*)»")
 _PMIDS = re.compile(
     r"\b(?:PMIDs?|PubMed(?: IDs?)?)\b:?\s*(\d+(?:(?:\s*[,;|]\s*|\s+and\s+)\d{4,})*)"
 )
-_CURIE = re.compile(r"\b[A-Za-z][A-Za-z0-9]*:[A-Za-z0-9_.]*\d[A-Za-z0-9_.]*\b")
+_CURIE = re.compile(r"[A-Za-z]+:\d+")
 _CODE = re.compile(
     r"(?:\b(?:with|by|under)\s+)?(?:\b[Ee]vidence(?:\s+code)?:?\s+|\bcode:?\s+|(?<=[(;,])\s*)"
     r"([A-Z]{2,3})\b(?=\s*[;,).]|\s|$)"
@@ -174,11 +179,11 @@ def _take_quotes(text: str, pieces: Iterable[Evidence], slots: list[Token]) -> s
         slots.append(Token("quote", quote.strip()))
         return f" {_SLOT}{len(slots) - 1} "
 
-    text = _QUOTED.sub(keep, text)
+    text = QUOTED.sub(keep, text)
     for piece in pieces:
         if isinstance(piece, TermEvidence | PassageEvidence):
             words = piece.quote if isinstance(piece, PassageEvidence) else piece.text
-            bare = words.strip().removesuffix(".")
+            bare = " ".join(words.split()).removesuffix(".")
             if len(bare.split()) > 3 and bare in text:
                 slots.append(Token("quote", bare))
                 text = text.replace(bare, f" {_SLOT}{len(slots) - 1} ")
@@ -290,12 +295,11 @@ def _words(text: str, slots: list[Token]) -> list[Token]:
             if raw[end - 1] in _PUNCTUATION:
                 tail.insert(0, Token("mark", raw[end - 1]))
             end -= 1
-        core = raw[start:end]
-        tokens += [*_core(core, slots), *tail]
+        tokens += [*_core(raw[start:end], slots, raw.strip(_PUNCTUATION)), *tail]
     return tokens
 
 
-def _core(core: str, slots: list[Token]) -> list[Token]:
+def _core(core: str, slots: list[Token], raw: str) -> list[Token]:
     if core == f"{_SLOT}s":
         return [Token("source", core)]
     if core.startswith(_SLOT) and core[1:].isdigit():
@@ -304,7 +308,9 @@ def _core(core: str, slots: list[Token]) -> list[Token]:
         return [Token("entity", core, (core,))]
     if core in ("—", "–", "-", "→"):
         return [Token("mark", ",")]
-    return [Token("word", word) for word in normalise(core).split()]
+    first, *rest = normalise(core).split() or [""]
+    words = [Token("word", first, raw=raw)] if first else []
+    return [*words, *(Token("word", word) for word in rest)]
 
 
 def _match(
@@ -317,12 +323,32 @@ def _match(
     while i < len(tokens):
         end, ids = _longest(tokens, i, entities, longest)
         if ids:
-            matched.append(Token("entity", "", tuple(ids)))
+            raw = " ".join(token.raw for token in tokens[i:end] if token.raw)
+            matched.append(Token("entity", "", _meant(ids, raw, names)))
             i = end
             continue
         matched.append(tokens[i])
         i += 1
     return _with_ids(matched, names)
+
+
+def _meant(ids: list[Curie], raw: str, names: Names) -> tuple[Curie, ...]:
+    """Of terms whose names differ in marks or capitals alone, the one that is written."""
+    if len(ids) == 1:
+        return tuple(ids)
+    for same in (str, str.casefold):
+        written = [
+            node
+            for node in ids
+            if any(same(_flat(name)) == same(_flat(raw)) for name in names.names(node))
+        ]
+        if len(written) == 1:
+            return tuple(written)
+    raise _Refused(f"{raw!r} may mean {' or '.join(ids)}")
+
+
+def _flat(name: str) -> str:
+    return " ".join(name.replace(",", " ").replace("(", " ").replace(")", " ").split())
 
 
 def _longest(
@@ -333,9 +359,13 @@ def _longest(
 ) -> tuple[int, list[Curie]]:
     words: list[str] = []
     best: tuple[int, list[Curie]] = (start, [])
+    opened = False
     for i in range(start, len(tokens)):
         token = tokens[i]
-        if token.kind == "mark" and token.value in ",()" and words:
+        if token.kind == "mark" and token.value in ",.()" and words:
+            if opened and token.value == ")" and best[0] == i:
+                best = (i + 1, best[1])
+            opened = token.value == "(" or (opened and token.value != ")")
             continue
         if token.kind != "word" or len(words) == longest:
             break
@@ -379,6 +409,10 @@ def _without_asides(tokens: list[Token], pieces: tuple[Evidence, ...], names: Na
             continue
         if token.value in _NEUTRAL:
             continue
+        if token.value in _UNIVERSAL and not any(t.kind == "entity" for t in kept):
+            continue  # a relation of classes is one of every member
+        if _product_of(tokens, i, names):
+            continue
         if token.value in _ORGANISMS:
             if _ORGANISMS[token.value] not in taxa:
                 raise _Refused(f"the cited evidence does not say it of {token.value}")
@@ -393,6 +427,17 @@ def _without_asides(tokens: list[Token], pieces: tuple[Evidence, ...], names: Na
         else:
             kept.append(Token("word", lemma(token.value)))
     return kept
+
+
+def _product_of(tokens: list[Token], i: int, names: Names) -> bool:
+    """Whether the word is of "the (protein) product of" in front of a gene."""
+    following = [token.value for token in tokens[i : i + 2]]
+    if following == ["product", "of"] or (i and tokens[i - 1].value == "product"):
+        ahead = tokens[i + 1 : i + 3]
+        return tokens[i].value in ("product", "of") and any(
+            names.category(node) is Category.GENE for token in ahead for node in token.ids
+        )
+    return False
 
 
 def _repeats_class(tokens: list[Token], i: int, names: Names) -> bool:

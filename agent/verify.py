@@ -88,7 +88,7 @@ class Verifier:
         """
         from agent.reading import claims_of
 
-        return tuple(self.check(claim, evidence) for claim in claims_of(draft))
+        return tuple(self.check(claim, evidence) for claim in claims_of(draft, evidence))
 
     def _cited(
         self, claim: Claim, evidence: Mapping[str, Evidence]
@@ -112,6 +112,8 @@ class Verifier:
             return replace(claim, verdict="dropped", why=reading.problem)
         why = ""
         for readings in reading.statements:
+            if why := self._denies_what_holds(readings, cited):
+                break
             # A phrase may have two readings ("is found in"); one that is supported is enough.
             reasons = [self._statement(each, cited, whole=False) for each in readings]
             if "" not in reasons:
@@ -129,6 +131,17 @@ class Verifier:
             verdict="supported",
             why=_support(cited),
         )
+
+    def _denies_what_holds(
+        self, readings: tuple[Statement, ...], cited: Mapping[str, Evidence]
+    ) -> str:
+        """A denial whose words may also mean what the evidence says to hold is no denial."""
+        for each in readings:
+            if each.negated:
+                affirmed = replace(each, negated=False)
+                if not self._statement(affirmed, cited, whole=False):
+                    return "the cited evidence says that it does hold"
+        return ""
 
     def statements(self, claim: Claim, evidence: Mapping[str, Evidence]) -> tuple[Statement, ...]:
         """The checked statements of a supported claim: what its sentence is made again from."""
@@ -198,7 +211,12 @@ class Verifier:
     ) -> str:
         """A "not" that no NOT-annotation backs may still be an absence from the hierarchy."""
         subject, predicate, target = triple
-        if predicate not in _CLOSED or statement.inverse:
+        hierarchical = all(
+            edge.predicate in _CLOSED[IS_A_OR_PART_OF]
+            for edges in support.out.values()
+            for edge, _ in edges
+        )
+        if predicate != IS_A or not hierarchical:
             return f"no cited edge says that {subject} {predicate} {target} does not hold"
         absence = Statement(Form.NOT_FOUND, subject, predicate, (target,))
         return self._not_found(absence, support)
