@@ -366,10 +366,13 @@ def _beside(dst: Path) -> Iterator[Path]:
         with part.open("rb+") as handle:
             os.fsync(handle.fileno())
         part.replace(dst)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # HDF5 closes a file on a full disk with the latter
+        cause = error if isinstance(error, OSError) else error.__context__
+        number = getattr(cause, "errno", None)
+        why = os.strerror(number) if number else str(error).partition("\n")[0]
         raise CelloquyError(
-            f"{dst} was not written ({error.strerror or error}); nothing was left behind: "
-            "free some space or write elsewhere"
+            f"{dst} was not written ({why}); nothing was left behind: free some space or write "
+            "elsewhere"
         ) from error
     finally:
         part.unlink(missing_ok=True)
