@@ -225,7 +225,7 @@ def marker_edges(
         licence="facts; each source its own (head of data/markers.tsv)",
         citation="Celloquy marker table; each fact names its sources",
     )
-    edges: list[Edge] = []
+    edges: dict[str, Edge] = {}
     skipped: Counter[str] = Counter()
     for marker in read_markers(extra):
         if marker.cl_id not in cell_types or cell_types[marker.cl_id].obsolete:
@@ -241,9 +241,11 @@ def marker_edges(
             if gene is None:
                 skipped[f"of a {species} gene without a current symbol"] += 1
                 continue
-            edges.append(_marker_edge(marker, gene, taxon, release))
+            edge = _marker_edge(marker, gene, taxon, release)
+            # Two human genes with one mouse orthologue state the same of it.
+            edges[edge.key] = max(edge, edges.get(edge.key, edge), key=lambda e: e.weight or 0.0)
     notices = tuple(f"celloquy-markers: not loaded: {n} facts {w}" for w, n in skipped.items())
-    return Loaded(release, (), tuple(edges), notices)
+    return Loaded(release, (), tuple(edges.values()), notices)
 
 
 def _marker_edge(marker: Marker, gene: Curie, taxon: Curie, release: Release) -> Edge:

@@ -7,6 +7,7 @@ name (data/sources.toml) and nothing about stores.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -305,7 +306,19 @@ def load_all(paths: Mapping[str, Path], sources: Iterable[str] | None = None) ->
                 f"run: celloquy data fetch {' '.join(lacking)}"
             )
         if source.name != "CL-OBO" or shelf.partial:
-            yield source.read(shelf)
+            yield _read(source, shelf)
+
+
+def _read(source: Source, shelf: _Shelf) -> Loaded:
+    # Millions of small values that all stay: the garbage collector would walk them over and over
+    # and find nothing (a quarter of the time).
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return source.read(shelf)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _source(name: str) -> Source:

@@ -15,12 +15,12 @@ stellate cell too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from kg.source import Loaded
 from kg.terms import MENTIONS, Curie, Edge, Release, Term
 
-__all__ = ["MOLECULES", "TOO_GENERAL", "derive_mentions", "mentioned"]
+__all__ = ["MOLECULES", "TOO_GENERAL", "CellNames", "derive_mentions"]
 
 TOO_GENERAL = frozenset({"CL:0000000"})
 """``cell``: thousands of GO labels hold the word and say nothing about a type."""
@@ -56,12 +56,12 @@ def derive_mentions(cell_types: Loaded, go: Loaded) -> Loaded:
         licence="CC BY 4.0",
         citation="derived by Celloquy from the labels of the Cell Ontology and the Gene Ontology",
     )
-    names = _names(cell_types.terms)
+    names = CellNames(cell_types.terms)
     edges = tuple(
         Edge(term.id, MENTIONS, cell, release.source, release.version)
         for term in go.terms
         if not term.obsolete
-        for cell in mentioned(term.label, names)
+        for cell in names.mentioned(term.label)
     )
     notice = (
         f"derived-labels: {len({edge.subject for edge in edges})} GO terms mention "
@@ -70,28 +70,46 @@ def derive_mentions(cell_types: Loaded, go: Loaded) -> Loaded:
     return Loaded(release, (), edges, (notice,))
 
 
-def mentioned(label: str, names: Mapping[tuple[str, ...], Curie]) -> list[Curie]:
-    """Return the types that a label names, each once, in order.
+class CellNames:
+    """The labels of the current cell types, for finding them in other labels.
 
-    >>> mentioned("B cells and T cell receptor", {("b", "cell"): "CL:0000236"})
+    >>> from kg.terms import Category
+    >>> b_cell = Term("CL:0000236", "B cell", Category.CELL_TYPE, "CL", "x")
+    >>> CellNames([b_cell]).mentioned("B cells and T cell receptor")
     ['CL:0000236']
     """
-    tokens = _tokens(label)
-    longest = max(map(len, (*names, *_DECOYS)), default=0)
-    found: dict[Curie, None] = {}
-    start = 0
-    while start < len(tokens):
-        for end in range(min(len(tokens), start + longest), start, -1):
-            phrase = tuple(tokens[start:end])
-            hit = next((names[key] for key in _singular(phrase) if key in names), None)
-            if hit and not _turned(tokens, start, end):
-                found[hit] = None
-            if hit or phrase in _DECOYS:
-                start = end
-                break
-        else:
-            start += 1
-    return list(found)
+
+    def __init__(self, terms: Iterable[Term]) -> None:
+        self._names: dict[tuple[str, ...], Curie | None] = {
+            tuple(_tokens(name)): None for name in MOLECULES
+        }
+        for term in terms:
+            if not term.obsolete and term.id not in TOO_GENERAL:
+                self._names[tuple(_tokens(term.label))] = term.id
+        # By first word (in the singular too: the first may be the only one), the longest length.
+        self._reach: dict[str, int] = {}
+        for name in self._names:
+            self._reach[name[0]] = max(len(name), self._reach.get(name[0], 0))
+
+    def mentioned(self, label: str) -> list[Curie]:
+        """Return the types that a label names, each once, in order."""
+        tokens = _tokens(label)
+        found: dict[Curie, None] = {}
+        start = 0
+        while start < len(tokens):
+            reach = max(self._reach.get(word, 0) for (word,) in _singular((tokens[start],)))
+            for end in range(min(len(tokens), start + reach), start, -1):
+                phrase = tuple(tokens[start:end])
+                name = next((key for key in _singular(phrase) if key in self._names), None)
+                if name:
+                    cell = self._names[name]
+                    if cell and not _turned(tokens, start, end):
+                        found[cell] = None
+                    start = end
+                    break
+            else:
+                start += 1
+        return list(found)
 
 
 def _turned(tokens: list[str], start: int, end: int) -> bool:
@@ -100,14 +118,6 @@ def _turned(tokens: list[str], start: int, end: int) -> bool:
     return (len(before) == 2 and before[1] == "-" and before[0] in _BEFORE) or (
         len(after) == 2 and after[0] == "-" and after[1] in _AFTER
     )
-
-
-def _names(terms: Iterable[Term]) -> dict[tuple[str, ...], Curie]:
-    return {
-        tuple(_tokens(term.label)): term.id
-        for term in terms
-        if not term.obsolete and term.id not in TOO_GENERAL
-    }
 
 
 def _tokens(label: str) -> list[str]:
@@ -123,6 +133,3 @@ def _singular(phrase: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield (*rest, word[:-2])
     if word.endswith("s"):
         yield (*rest, word[:-1])
-
-
-_DECOYS = frozenset(tuple(_tokens(name)) for name in MOLECULES)

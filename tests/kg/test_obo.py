@@ -240,31 +240,3 @@ def test_real_files_agree_with_an_independent_reader(shared_data: Path, name: st
             elif isinstance(clause, fastobo.term.IsObsoleteClause):
                 assert terms[key].obsolete == clause.obsolete
     assert seen == len(re.findall(r"^\[Term\]\nid: CL:", path.read_text(), re.MULTILINE))
-
-
-@pytest.mark.assets
-def test_gene_ontology_in_full() -> None:
-    """Counts of the raw file: 47,261 stanzas, 70,759 is_a, 15,790 relationships, 3,496 alt_id."""
-    from data import sources
-
-    loaded = load(sources.path("go"), prefix="GO", elsewhere=())
-    assert loaded.release.version == "2021-12-15"
-    counts = Counter(edge.predicate for edge in loaded.edges)
-    assert counts == {
-        t.IS_A: 70_759,
-        t.PART_OF: 7_066,
-        t.REGULATES: 3_209,
-        t.NEGATIVELY_REGULATES: 2_763,
-        t.POSITIVELY_REGULATES: 2_752,
-    }
-    assert not loaded.notices
-    primary = [term for term in loaded.terms if term.definition]
-    assert len(primary) == 47_261
-    assert len(loaded.terms) - len(primary) == 3_496
-    cited = [x for x in primary if any(ref.startswith("PMID:") for ref in x.definition_xrefs)]
-    assert len(cited) == 14_552
-    assert sum(term.obsolete for term in primary) == 3_472
-    by_id = {term.id: term for term in loaded.terms}
-    assert by_id["GO:0042110"].category is Category.PROCESS
-    assert by_id["GO:0003824"].category is Category.FUNCTION
-    assert by_id["GO:0005634"].category is Category.COMPONENT

@@ -67,7 +67,7 @@ def mutate(text: str, chance: random.Random) -> str:
 def facts(loaded: Loaded) -> set[tuple[str, ...]]:
     """What the reader says of the file's own terms."""
     found: set[tuple[str, ...]] = {(e.subject, e.predicate, e.object) for e in loaded.edges}
-    own = {term.id: term for term in loaded.terms if term.id.startswith("CL:")}
+    own = {t.id: t for t in loaded.terms if t.id.startswith("CL:") or t.replaced_by}
     for term in own.values():
         successor = own.get(term.replaced_by or "")
         if term.obsolete and successor and term.label == successor.label:
