@@ -37,15 +37,15 @@ class ListConfig:
     development datasets (docs/experiments/annotation.md). ``hit``: chance that a gene that is on is
     listed. ``universe``: number of genes from which the others are drawn. ``promiscuity``: power of
     the number of types that a gene marks, relative to ``typical``. ``discount``: weight 1 / (1 +
-    discount x rank). ``temper``: factor on scores, since genes are not independent.
+    discount x rank). ``temper``: factor on scores (1: genes as if independent).
     """
 
     hit: float = 0.2
-    universe: float = 2000.0
+    universe: float = 4000.0
     promiscuity: float = 0.5
     typical: float = 400.0
-    discount: float = 0.05
-    temper: float = 0.5
+    discount: float = 0.02
+    temper: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def closeness(ids: Sequence[Curie], hierarchy: Hierarchy, steps: int = 2) -> NDA
     both = mine @ every.T
     found = 2 * both / np.maximum(mine.sum(axis=1)[:, None] + every.sum(axis=1)[None, :], 1)
     near = np.zeros((len(ids), size), dtype=np.float32)
-    parents = _parents(hierarchy)
+    parents = hierarchy.parents
     children: dict[int, list[int]] = defaultdict(list)
     for i, some in enumerate(parents):
         for parent in some:
@@ -138,16 +138,6 @@ def closeness(ids: Sequence[Curie], hierarchy: Hierarchy, steps: int = 2) -> NDA
                 near[row, sorted(ring)] = 0.5
         near[row, i] = 1
     return np.asarray((found + near) / 2, dtype=np.float32)
-
-
-def _parents(hierarchy: Hierarchy) -> list[list[int]]:
-    """Direct parents: proper ancestors that are above no other proper ancestor."""
-    found = []
-    for i, above in enumerate(hierarchy.above):
-        proper = {int(a) for a in above} - {i}
-        higher = {int(b) for a in proper for b in hierarchy.above[a] if b != a}
-        found.append(sorted(proper - higher))
-    return found
 
 
 def annotate_lists(

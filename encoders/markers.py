@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ["GeneMoments", "MarkerScorer", "ScoreConfig"]
 
+GRID = 2.0**-18
+"""Step of sums over cells: 4e-6 of a log1p value; float64 adds 3e10 of them without rounding."""
+
 
 @dataclass(frozen=True)
 class ScoreConfig:
@@ -54,13 +57,13 @@ class ScoreConfig:
     ``unknown`` is the weight of "none of the types" before the evidence.
     """
 
-    least_measured: int = 3
+    least_measured: int = 5
     on_range: tuple[float, float] = (0.15, 0.9)
     on_high: float = 0.5
-    off_floor: float = 0.04
+    off_floor: float = 0.03
     off_share: float = 0.9
-    off_high: float = 0.3
-    absent: float = 0.3
+    off_high: float = 0.1
+    absent: float = 0.5
     prior_cells: float = 5.0
     prior_count: float = 1.3
     temper: float = 0.5
@@ -72,7 +75,8 @@ class GeneMoments:
     """Sums over all cells of a dataset; blocks may come in any order and size.
 
     ``detected`` counts cells with a value above zero, ``total`` sums log1p values, ``counts`` sums
-    estimated counts: a cell's smallest value stands for one count.
+    estimated counts: a cell's smallest value stands for one count. Both are summed in steps of
+    ``GRID``, so that the sums are exact and no order of cells or size of blocks changes a bit.
     """
 
     n_cells: int
@@ -94,8 +98,8 @@ class GeneMoments:
         return cls(
             n_cells=block.shape[0],
             detected=np.bincount(places, minlength=n).astype(np.float64),
-            total=_sums(places, values, n),
-            counts=_sums(places, _counts(block, values), n),
+            total=_sums(places, _on_grid(values), n),
+            counts=_sums(places, _on_grid(_counts(block, values)), n),
         )
 
     def __add__(self, other: GeneMoments) -> GeneMoments:
@@ -128,6 +132,11 @@ class GeneMoments:
         for _ in range(50):  # a contraction: mean = rate / (1 - exp(-rate)) for rate > 0
             rate = mean * -np.expm1(-rate)
         return np.clip(-np.expm1(-rate), *config.on_range)
+
+
+def _on_grid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Upward: where all values of a gene are equal, none is above their mean.
+    return np.asarray(np.ceil(values / GRID) * GRID)
 
 
 def _sums(places: NDArray[np.int32], values: NDArray[np.float64], n: int) -> NDArray[np.float64]:

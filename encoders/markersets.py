@@ -4,7 +4,7 @@
 probability that the gene is switched on in the type, as far as the sources say:
 
 * sources are added up, each with a weight, and saturate: ``ceiling (1 - exp(-(w / half)^power))``.
-  One report in one tissue says little (.2), three collections that agree say nearly all (.85);
+  One report in one tissue says little (.04), three collections that agree much (.5 and more);
 * a type has the genes of the types above it, a little less surely (``inherit``), down from terms
   with information content ``lineage_floor`` or more: "a cell of the blood" has no markers to give;
 * a gene that is a negative marker of a type is not inherited by it, and is less sure for the types
@@ -60,10 +60,10 @@ class SetConfig:
     source_weight: Mapping[str, float] = field(default_factory=lambda: SOURCE_WEIGHT)
     other_source: float = 1.0
     context_gain: float = 0.3
-    half: float = 1.5
-    power: float = 1.5
+    half: float = 3.0
+    power: float = 2.0
     ceiling: float = 0.9
-    inherit: float = 0.8
+    inherit: float = 0.6
     heterogeneous: float = 0.5
     lineage_floor: float = 0.8
     least_markers: int = 3

@@ -135,6 +135,16 @@ class Hierarchy:
         return np.asarray(probabilities @ self.up(ids), dtype=np.float32)
 
     @cached_property
+    def parents(self) -> tuple[tuple[int, ...], ...]:
+        """Direct parents: proper ancestors that are above no other proper ancestor."""
+        found = []
+        for i, above in enumerate(self.above):
+            proper = {int(a) for a in above} - {i}
+            higher = {int(b) for a in proper for b in self.above[a] if b != a}
+            found.append(tuple(sorted(proper - higher)))
+        return tuple(found)
+
+    @cached_property
     def preference(self) -> NDArray[np.int32]:
         """Rank of each term as an answer: deeper first, then more informative, then by id."""
         order = sorted(

@@ -193,8 +193,8 @@ def consolidate(
 ) -> tuple[dict[tuple[str, str, bool], Fact], Counter[str]]:
     """Merge rows into facts keyed by (CL id, gene, positive); count what is passed over.
 
-    A gene that sources call both positive and negative for a type is kept with the sign that more
-    of them give, positive on a tie.
+    A gene that sources call both positive and negative for a type is kept with the sign of the
+    table made by hand, else with the one that more of them give, positive on a tie.
     """
     facts: dict[tuple[str, str, bool], Fact] = defaultdict(Fact)
     passed: Counter[str] = Counter()
@@ -217,12 +217,14 @@ def consolidate(
 
 
 def _drop_contradicted(facts: dict[tuple[str, str, bool], Fact], passed: Counter[str]) -> None:
+    def word(key: tuple[str, str, bool]) -> tuple[bool, int]:
+        return "celloquy-curated" in facts[key].tissues, len(facts[key].tissues)
+
     for cl_id, gene, positive in list(facts):
-        twin = (cl_id, gene, not positive)
+        key, twin = (cl_id, gene, True), (cl_id, gene, False)
         if positive and twin in facts:
-            less = len(facts[twin].tissues) > len(facts[cl_id, gene, True].tissues)
-            del facts[(cl_id, gene, True) if less else twin]
-            passed["sign contradicted by more sources"] += 1
+            del facts[key if word(twin) > word(key) else twin]
+            passed["sign contradicted, by hand or by more sources"] += 1
 
 
 def _drop_unconfirmed(facts: dict[tuple[str, str, bool], Fact], passed: Counter[str]) -> None:
