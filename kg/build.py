@@ -375,6 +375,9 @@ def _write_edges(db: sqlite3.Connection) -> None:
         "WHERE j.s IS NOT NULL AND j.o IS NOT NULL AND NOT j.stale "
         "ORDER BY e.predicate, j.s, j.o, r.source, e.key"
     )
+    db.execute(
+        "INSERT INTO spans SELECT predicate, min(edge), max(edge) FROM edges GROUP BY predicate"
+    )
     db.execute("DROP TABLE joined")
     db.execute("DROP TABLE staged_edges")
 

@@ -14,6 +14,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ __all__ = ["EmbeddedGraph", "default_path", "ensure_built", "is_current"]
 # After so many conversions of node numbers by query, all ids are read at once (about 0.1 s, 15 MB):
 # a single question stays fast, and a long run answers from memory.
 CONVERSIONS_BY_QUERY = 64
+LAST = "\U0010ffff"  # of all characters: after every word that begins alike
 # SQLite's smallest default limit of parameters in one statement is 999 in old builds.
 PARAMETERS = 900
 
@@ -302,20 +304,24 @@ class EmbeddedGraph:
             return []
         marks = " OR ".join(f'"{schema.category_word(category)}"' for category in set(categories))
         among = f" AND ({marks})" if marks else ""
-        whole = " AND ".join(f'"{word}"' for word in words)
-        found = self._matches(whole + among, limit)
-        if len(found) < limit:
-            begun = " AND ".join(f'"{word}"*' for word in words)
-            seen = {entry for entry, _ in found}
-            more = self._matches(begun + among, limit + len(found))
-            found += [one for one in more if one[0] not in seen][: limit - len(found)]
-        if found:
-            return [entry for _, entry in found]
+        if all(self._begins_a_word(word) for word in words):
+            found = self._matches(" AND ".join(f'"{word}"' for word in words) + among, limit)
+            if len(found) < limit:
+                begun = " AND ".join(f'"{word}"*' for word in words)
+                seen = {entry for entry, _ in found}
+                more = self._matches(begun + among, limit + len(found))
+                found += [one for one in more if one[0] not in seen][: limit - len(found)]
+            if found:
+                return [entry for _, entry in found]
         for word in self._by_rarity(words):
             candidates = self._matches(f'"{word}"*' + among, CANDIDATES)
             if candidates:
                 return by_shared_words(words, [entry for _, entry in candidates])[:limit]
         return []
+
+    def _begins_a_word(self, word: str) -> bool:
+        query = "SELECT 1 FROM words WHERE word >= ? AND word < ? LIMIT 1"
+        return self._db.execute(query, (word, word + LAST)).fetchone() is not None
 
     def _matches(self, query: str, limit: int) -> list[tuple[int, LexicalEntry]]:
         rows = self._db.execute(
@@ -330,7 +336,7 @@ class EmbeddedGraph:
             (
                 self._db.execute(
                     "SELECT total(n) FROM words WHERE word >= ? AND word < ?",
-                    (word, word + "\U0010ffff"),
+                    (word, word + LAST),
                 ).fetchone()[0],
                 word,
             )
@@ -405,18 +411,41 @@ class EmbeddedGraph:
         )
         return [self._edge(found) for found in rows]
 
-    def all_edges(self, predicates: Iterable[Curie] = ()) -> Iterator[Edge]:
-        """Every edge in order, or those of ``predicates``, read as it is asked for."""
-        chosen = _chosen_predicates(predicates)
-        if chosen is None:
-            return iter(())
-        which = f"WHERE e.predicate IN ({_marks(chosen)})" if chosen else ""
+    def all_edges(self) -> Iterator[Edge]:
+        """Every edge in order, read as it is asked for."""
         rows = self._db.execute(
             f"SELECT {_EDGE} FROM edges e JOIN nodes a ON a.node = e.subject "
-            f"JOIN nodes b ON b.node = e.object {which} ORDER BY e.edge",
-            chosen,
+            "JOIN nodes b ON b.node = e.object ORDER BY e.edge"
         )
         return map(self._edge, rows)
+
+    def triples(
+        self,
+        predicates: Iterable[Curie],
+        *,
+        evidence: Iterable[str] = (),
+        taxon: Curie | None = None,
+    ) -> Sequence[tuple[Curie, Curie, Curie]]:
+        """Every (subject, predicate, object) that is stated, once, and not negated, in order."""
+        where, values = "", list[object]()
+        if evidences := sorted(set(evidence)):
+            where, values = f" AND evidence IN ({_marks(evidences)})", [*evidences]
+        if taxon is not None:
+            where, values = where + " AND taxon = ?", [*values, taxon]
+        every = self._every_id
+        found: list[tuple[Curie, Curie, Curie]] = []
+        for code in _chosen_predicates(predicates) or ():
+            rows = self._db.execute(
+                "SELECT subject, object FROM edges WHERE edge BETWEEN "
+                "(SELECT first FROM spans WHERE predicate = ?) AND "
+                f"(SELECT last FROM spans WHERE predicate = ?) AND NOT negated{where} "
+                "ORDER BY edge",
+                [code, code, *values],
+            )
+            predicate = schema.CODES[code]
+            # Equal pairs follow each other: edges are in order of subject and object.
+            found += [(every[a - 1], predicate, every[b - 1]) for (a, b), _ in groupby(rows)]
+        return found
 
     def _edge(self, found: tuple[Any, ...]) -> Edge:
         code, subject, object_, release, evidence, publications = found[:6]
@@ -512,31 +541,28 @@ class EmbeddedGraph:
         self,
         categories: Iterable[Category] = (Category.CELL_TYPE, Category.ANATOMY),
         predicates: Iterable[Curie] = schema.CLOSURES[-1],
-    ) -> networkx.MultiDiGraph:
+    ) -> networkx.DiGraph:
         """The current terms of ``categories`` and the edges between them, for networkx.
 
-        Nodes are ids with their ``label``; edges point from subject to object and are keyed by
-        predicate. CL with UBERON takes about 0.3 s, the import of networkx included.
+        Nodes are ids with their ``label``; edges point from subject to object and carry the
+        ``predicates`` that are stated. CL with UBERON takes about 0.3 s, the import of networkx
+        included.
         """
         import networkx
 
         chosen = [schema.CATEGORIES.index(category) for category in categories]
-        graph = networkx.MultiDiGraph()
         rows = self._db.execute(
             "SELECT n.id, t.label FROM nodes n JOIN terms t USING (node) "
             f"WHERE n.category IN ({_marks(chosen)}) AND NOT n.obsolete ORDER BY n.node",
             chosen,
         )
+        graph = networkx.DiGraph()
         graph.add_nodes_from((id_, {"label": label}) for id_, label in rows)
-        codes = _chosen_predicates(predicates) or []
-        edges = self._db.execute(
-            "SELECT a.id, b.id, e.predicate FROM edges e JOIN nodes a ON a.node = e.subject "
-            f"JOIN nodes b ON b.node = e.object WHERE e.predicate IN ({_marks(codes)}) "
-            f"AND a.category IN ({_marks(chosen)}) AND b.category IN ({_marks(chosen)}) "
-            "AND NOT e.negated ORDER BY e.edge",
-            [*codes, *chosen, *chosen],
-        )
-        graph.add_edges_from((a, b, schema.CODES[code]) for a, b, code in edges)
+        stated: dict[tuple[Curie, Curie], tuple[Curie, ...]] = {}
+        for subject, predicate, object_ in self.triples(predicates):
+            if subject in graph and object_ in graph:
+                stated[subject, object_] = (*stated.get((subject, object_), ()), predicate)
+        graph.add_edges_from((a, b, {"predicates": some}) for (a, b), some in stated.items())
         return graph
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kg.graph import KnowledgeGraph
 from kg.terms import (
@@ -20,7 +21,6 @@ from kg.terms import (
     ENABLES,
     INVOLVED_IN,
     LOCATED_IN,
-    Category,
     Curie,
 )
 
@@ -52,7 +52,7 @@ def annotated(
     *,
     evidence: Iterable[str] = (),
 ) -> dict[Curie, frozenset[Curie]]:
-    """The GO terms of each gene that has any, read term by term.
+    """The current GO terms of each gene that has any.
 
     Parameters
     ----------
@@ -61,21 +61,20 @@ def annotated(
     taxon
         Only statements about this species (``NCBITaxon:9606``).
     predicates, evidence
-        Only these relations and evidence codes; empty means all.
+        Only these relations, and these evidence codes where any are named.
     """
-    wanted = tuple(evidence)
+    pairs = [
+        (gene, term)
+        for gene, _, term in graph.triples(predicates, evidence=evidence, taxon=taxon)
+        if term.startswith("GO:")
+    ]
+    current = {
+        term.id for term in graph.terms({term for _, term in pairs}).values() if not term.obsolete
+    }
     found: dict[Curie, set[Curie]] = {}
-    for category in (Category.PROCESS, Category.FUNCTION, Category.COMPONENT):
-        for term in graph.terms_of(category):
-            for edge in graph.edges(
-                term.id,
-                direction="in",
-                predicates=predicates,
-                categories=(Category.GENE,),
-                evidence=wanted,
-            ):
-                if not edge.negated and (taxon is None or edge.taxon == taxon):
-                    found.setdefault(edge.subject, set()).add(term.id)
+    for gene, term in pairs:
+        if term in current:
+            found.setdefault(gene, set()).add(term)
     return {gene: frozenset(found[gene]) for gene in sorted(found)}
 
 
@@ -96,19 +95,24 @@ def jaccard_graph(
     tuple
         The genes by id, and a symmetric sparse matrix of their indices, without a diagonal.
     """
-    from scipy.sparse import csr_array, vstack
+    from scipy.sparse import csr_array
 
     if threshold < 0:
         raise ValueError(f"the threshold is {threshold}; expected 0 or more")
     genes = tuple(sorted(sets))
-    if not genes:
-        return genes, csr_array((0, 0), dtype=np.float32)
-    blocks = [csr_array(block) for block in _blocks(_incidence(genes, sets), threshold)]
-    return genes, csr_array(vstack(blocks, format="csr"))
+    n = len(genes)
+    blocks = list(_blocks(_incidence(genes, sets), threshold)) if genes else []
+    lengths = [np.zeros(1, dtype=np.int64), *(lengths for lengths, _, _ in blocks)]
+    columns = [np.zeros(0, dtype=np.int64), *(columns for _, columns, _ in blocks)]
+    values = [np.zeros(0, dtype=np.float32), *(values for _, _, values in blocks)]
+    offsets = np.cumsum(np.concatenate(lengths))
+    return genes, csr_array(
+        (np.concatenate(values), np.concatenate(columns), offsets), shape=(n, n)
+    )
 
 
 def _incidence(genes: Sequence[Curie], sets: Mapping[Curie, Collection[Curie]]) -> Any:
-    """Genes by terms, 1 where annotated; int32 so that sums are exact."""
+    """Genes by terms, 1 where annotated."""
     from scipy.sparse import csr_array
 
     terms = {term: n for n, term in enumerate(sorted({t for some in sets.values() for t in some}))}
@@ -120,9 +124,10 @@ def _incidence(genes: Sequence[Curie], sets: Mapping[Curie, Collection[Curie]]) 
     return csr_array((data, flat, offsets), shape=(len(genes), max(1, len(terms))))
 
 
-def _blocks(incidence: Any, threshold: float) -> Iterator[Any]:
-    from scipy.sparse import coo_array
-
+def _blocks(
+    incidence: Any, threshold: float
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
+    """For some genes at a time: how many near ones each has, which, and how near."""
     n = incidence.shape[0]
     sizes = np.asarray(incidence.sum(axis=1)).ravel()
     common = np.asarray(incidence.sum(axis=0)).ravel() >= COMMON
@@ -142,8 +147,8 @@ def _blocks(incidence: Any, threshold: float) -> Iterator[Any]:
         # In double precision a ratio of counts compares rightly with a threshold such as 0.1.
         values = shared[rows, columns].astype(np.float64) / union[rows, columns]
         above = values > threshold
-        rows, columns, values = rows[above], columns[above], values[above].astype(np.float32)
-        yield coo_array((values, (rows, columns)), shape=(stop - start, n)).tocsr()
+        lengths = np.bincount(rows[above], minlength=stop - start)
+        yield lengths, columns[above], values[above].astype(np.float32)
 
 
 def nearest(

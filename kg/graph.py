@@ -15,7 +15,7 @@ from kg.terms import IS_A, Category, Curie, Edge, Release, Scope, Term
 
 __all__ = ["CANDIDATES", "Count", "Direction", "KnowledgeGraph", "LexicalEntry", "by_shared_words"]
 
-CANDIDATES = 1000
+CANDIDATES = 200
 """How many names :meth:`KnowledgeGraph.search` ranks by shared words when none has them all."""
 
 Direction = Literal["out", "in", "both"]
@@ -108,6 +108,19 @@ class KnowledgeGraph(Protocol):
 
     def edges_between(self, subject: Curie, object: Curie) -> Sequence[Edge]:
         """All edges from ``subject`` to ``object``, over every predicate and source."""
+
+    def triples(
+        self,
+        predicates: Iterable[Curie],
+        *,
+        evidence: Iterable[str] = (),
+        taxon: Curie | None = None,
+    ) -> Sequence[tuple[Curie, Curie, Curie]]:
+        """Every (subject, predicate, object) that is stated, once, and not negated.
+
+        The bulk read, for matrices and graph libraries. Only of the ``predicates`` given, by
+        (predicate, subject, object); ``evidence`` and ``taxon`` filter the statements counted.
+        """
 
     def ancestors(self, id: Curie, predicates: Sequence[Curie] = (IS_A,)) -> Mapping[Curie, int]:
         """Every ancestor with its distance in hops, the term itself (0) included.

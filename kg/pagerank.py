@@ -77,12 +77,7 @@ class PageRank:
         """Read the current terms of ``categories`` and the edges between them."""
         ids = sorted(term.id for category in categories for term in graph.terms_of(category))
         known = set(ids)
-        edges = [
-            (edge.subject, edge.object)
-            for one in ids
-            for edge in graph.edges(one, direction="out", predicates=predicates)
-            if not edge.negated and edge.object in known
-        ]
+        edges = [(a, b) for a, _, b in graph.triples(predicates) if a in known and b in known]
         return cls(ids, edges, damping=damping)
 
     @cached_property
@@ -101,7 +96,8 @@ class PageRank:
         alone = np.flatnonzero(degree == 0)
         rows, columns = np.concatenate((rows, alone)), np.concatenate((columns, alone))
         degree[alone] = 1.0
-        steps = csc_array((self.damping / degree[rows], (rows, columns)), shape=(n, n))
+        # Transposed, as the factors solve for columns: the columns found are the rows of pi.
+        steps = csc_array((self.damping / degree[rows], (columns, rows)), shape=(n, n))
         # Each row of I - damping P is dominated by its diagonal: no pivoting is needed.
         factors = splu(
             (eye_array(n) - steps).tocsc(),
@@ -109,9 +105,9 @@ class PageRank:
             diag_pivot_thresh=0.0,
             options={"SymmetricMode": True},
         )
-        columns_of_inverse = factors.solve(np.eye(n), trans="T")
-        columns_of_inverse *= 1.0 - self.damping
-        return np.asarray(columns_of_inverse.T)
+        found = factors.solve(np.eye(n))
+        found *= 1.0 - self.damping
+        return found.T
 
     def proximity(self, a: Curie, b: Curie) -> float:
         """``pi[a, b] / pi[b, b]``: how much of b's own share a walk from a gives it, in [0, 1]."""

@@ -70,6 +70,10 @@ CREATE TABLE edges (
     object INTEGER NOT NULL, release INTEGER NOT NULL, evidence TEXT, publications TEXT,
     negated INTEGER NOT NULL, qualifiers TEXT, taxon TEXT, weight REAL
 );
+-- Edges are in order of their predicates: from where to where.
+CREATE TABLE spans (
+    predicate INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL
+);
 
 -- One row a node and closure: arrays of 32-bit nodes and of 8-bit hops, nearest first. Closure c
 -- of node n is row n * 4 + c; a row is left out where it equals that of the closure before.

@@ -73,23 +73,25 @@ class Similarity:
         if pseudocount <= 0:
             raise ValueError(f"the pseudocount is {pseudocount}; expected more than 0")
         self.ids: tuple[Curie, ...] = tuple(ids)
-        self._index = {one: number for number, one in enumerate(self.ids)}
-        index = self._index
-        self._above = [sorted({index[a] for a in some if a in index}) for some in ancestors]
+        index = {one: number for number, one in enumerate(self.ids)}
+        numbers = [list({index[a] for a in some if a in index}) for some in ancestors]
         counts = annotations or {}
         own = np.array([counts.get(one, 0.0) + pseudocount for one in self.ids])
         below = np.zeros(len(self.ids))
-        for number, above in enumerate(self._above):
+        for number, above in enumerate(numbers):
             below[above] += own[number]
-        self._content = [float(x) for x in np.log(own.sum()) - np.log(below)]
-        # Terms by rising content, so that of several common ancestors the last one is the most
-        # informative; of equally informative ones the first by id.
-        order = sorted(range(len(self.ids)), key=lambda i: (self._content[i], -i))
-        self._by_rank = order
-        self._rank = [0] * len(order)
-        for rank, number in enumerate(order):
-            self._rank[number] = rank
-        self._ranks_above: list[frozenset[int] | None] = [None] * len(order)
+        content = np.log(own.sum()) - np.log(below)
+        # Terms are kept by rising content, so that of several common ancestors the last is the
+        # most informative; of equally informative ones the first by id.
+        order = sorted(range(len(self.ids)), key=lambda i: (content[i], -i))
+        rank = [0] * len(order)
+        for position, number in enumerate(order):
+            rank[number] = position
+        self._rank = dict(zip(self.ids, rank, strict=True))
+        self._id = [self.ids[number] for number in order]
+        self._content = [float(content[number]) for number in order]
+        self._above = [[rank[above] for above in numbers[number]] for number in order]
+        self._sets: list[frozenset[int] | None] = [None] * len(order)
 
     @classmethod
     def of(
@@ -111,7 +113,7 @@ class Similarity:
         return len(self.ids)
 
     def __contains__(self, id: Curie) -> bool:
-        return id in self._index
+        return id in self._rank
 
     # --- pairs ---------------------------------------------------------------------------------
 
@@ -121,55 +123,48 @@ class Similarity:
 
     def mica(self, a: Curie, b: Curie) -> Curie | None:
         """The most informative common ancestor, the first by id of several; None without any."""
-        found = self._mica(self._number(a), self._number(b))
-        return None if found is None else self.ids[found]
+        shared = self._ancestors(self._number(a)) & self._ancestors(self._number(b))
+        return self._id[max(shared)] if shared else None
 
     def resnik(self, a: Curie, b: Curie) -> float:
         """Content of the most informative common ancestor."""
-        found = self._mica(self._number(a), self._number(b))
-        return 0.0 if found is None else self._content[found]
+        shared = self._ancestors(self._number(a)) & self._ancestors(self._number(b))
+        return self._content[max(shared)] if shared else 0.0
 
     def lin(self, a: Curie, b: Curie) -> float:
         """Shared content over the content of both, in [0, 1]; a term with itself is 1."""
         i, j = self._number(a), self._number(b)
         both = self._content[i] + self._content[j]
-        found = self._mica(i, j)
-        if found is None:
+        shared = self._ancestors(i) & self._ancestors(j)
+        if not shared:
             return 0.0
-        return 1.0 if both == 0.0 else 2.0 * self._content[found] / both
+        return 1.0 if both == 0.0 else 2.0 * self._content[max(shared)] / both
 
     def jiang_conrath(self, a: Curie, b: Curie) -> float:
         """1 / (1 + the content that is not shared), in (0, 1]; a term with itself is 1."""
-        i, j = self._number(a), self._number(b)
-        found = self._mica(i, j)
-        shared = 0.0 if found is None else self._content[found]
-        return 1.0 / (1.0 + self._content[i] + self._content[j] - 2.0 * shared)
+        both = self._content[self._number(a)] + self._content[self._number(b)]
+        return 1.0 / (1.0 + both - 2.0 * self.resnik(a, b))
 
     def jaccard(self, a: Curie, b: Curie) -> float:
         """Shared ancestors over all ancestors, each term among its own, in [0, 1]."""
-        one, other = self._ranks(self._number(a)), self._ranks(self._number(b))
+        one, other = self._ancestors(self._number(a)), self._ancestors(self._number(b))
         shared = len(one & other)
         return shared / (len(one) + len(other) - shared)
 
     def _number(self, id: Curie) -> int:
+        """The term's rank by content, which is its number in everything below."""
         try:
-            return self._index[id]
+            return self._rank[id]
         except KeyError:
             raise UnknownTerm(
                 f"{id} is none of the {len(self.ids):,} terms compared here"
             ) from None
 
-    def _ranks(self, number: int) -> frozenset[int]:
-        """Ranks of the ancestors, made when first asked for."""
-        ranks = self._ranks_above[number]
-        if ranks is None:
-            ranks = frozenset(self._rank[above] for above in self._above[number])
-            self._ranks_above[number] = ranks
-        return ranks
-
-    def _mica(self, i: int, j: int) -> int | None:
-        shared = self._ranks(i) & self._ranks(j)
-        return self._by_rank[max(shared)] if shared else None
+    def _ancestors(self, number: int) -> frozenset[int]:
+        found = self._sets[number]
+        if found is None:
+            found = self._sets[number] = frozenset(self._above[number])
+        return found
 
     # --- blocks --------------------------------------------------------------------------------
 
@@ -203,7 +198,7 @@ class Similarity:
         result = np.full((len(over), len(under)), np.nan)
         rows, columns = self._members(over), self._members(under)
         # Painted from the least to the most informative: what is painted last is the highest.
-        for number in self._by_rank:
+        for number in range(len(self.ids)):
             if number in rows and number in columns:
                 result[np.ix_(rows[number], columns[number])] = self._content[number]
         return result
@@ -217,14 +212,14 @@ class Similarity:
         return {above: np.array(positions, dtype=np.intp) for above, positions in found.items()}
 
     def _shared(self, over: Sequence[int], under: Sequence[int]) -> Matrix:
-        one, other = self.ancestor_matrix[over], self.ancestor_matrix[under]
+        one, other = self._ancestor_matrix[over], self._ancestor_matrix[under]
         shared = (one @ other.T).toarray()
         sizes = one.sum(axis=1)[:, None] + other.sum(axis=1)[None, :]
         return np.asarray(shared / (sizes - shared), dtype=np.float64)
 
     @cached_property
-    def ancestor_matrix(self) -> csr_array:
-        """All terms by all terms; 1 where the column is at or above the row."""
+    def _ancestor_matrix(self) -> csr_array:
+        """Terms by terms, both by rank; 1 where the column is at or above the row."""
         from scipy.sparse import csr_array
 
         lengths = [len(above) for above in self._above]
@@ -236,4 +231,4 @@ class Similarity:
     @property
     def contents(self) -> dict[Curie, float]:
         """The information content of every term."""
-        return dict(zip(self.ids, self._content, strict=True))
+        return {one: self._content[self._rank[one]] for one in self.ids}

@@ -61,14 +61,11 @@ class Wang:
         """Read the current terms of ``categories`` and the weighted edges up from them."""
         ids = sorted(term.id for category in categories for term in graph.terms_of(category))
         known = set(ids)
-        parents: dict[Curie, dict[Curie, float]] = {}
-        for one in ids:
-            found: dict[Curie, float] = {}
-            for edge in graph.edges(one, direction="out", predicates=tuple(weights)):
-                if not edge.negated and edge.object in known and edge.object != one:
-                    weight = weights[edge.predicate]
-                    found[edge.object] = max(weight, found.get(edge.object, 0.0))
-            parents[one] = found
+        parents: dict[Curie, dict[Curie, float]] = {one: {} for one in ids}
+        for subject, predicate, object_ in graph.triples(tuple(weights)):
+            if subject in known and object_ in known and subject != object_:
+                found = parents[subject]
+                found[object_] = max(weights[predicate], found.get(object_, 0.0))
         return cls(ids, parents)
 
     def semantic_values(self, id: Curie) -> Mapping[Curie, float]:

@@ -122,6 +122,20 @@ class Oracle:
     def edges_between(self, subject: str, object: str) -> list[Edge]:
         return [e for e in self.every if (e.subject, e.object) == (subject, object)]
 
+    def triples(
+        self, predicates: Iterable[str], *, evidence: Iterable[str] = (), taxon: str | None = None
+    ) -> list[tuple[str, str, str]]:
+        wanted, codes = set(predicates), set(evidence)
+        found = {
+            (e.subject, e.predicate, e.object)
+            for e in self.every
+            if e.predicate in wanted
+            and not e.negated
+            and (not codes or e.evidence_code in codes)
+            and taxon in (None, e.taxon)
+        }
+        return sorted(found, key=lambda t: (t[1], t[0], t[2]))
+
     def ancestors(self, id: str, predicates: Sequence[str] = (IS_A,)) -> dict[str, int]:
         return self._reach(id, predicates, up=True)
 

@@ -70,6 +70,12 @@ def test_terms_edges_and_hierarchies_are_those_of_brute_force(
             for predicates in PREDICATE_SETS:
                 assert graph.ancestors(one, predicates) == oracle.ancestors(one, predicates)
                 assert graph.descendants(one, predicates) == oracle.descendants(one, predicates)
+        for predicates in PREDICATE_SETS:
+            assert list(graph.triples(predicates)) == oracle.triples(predicates)
+        filters = {"evidence": ["IDA"], "taxon": "NCBITaxon:9606"}
+        annotations = (ENABLES, MARKER_OF)
+        for some in ({}, {"evidence": ["IDA", "IEA"]}, {"taxon": "NCBITaxon:9606"}, filters):
+            assert list(graph.triples(annotations, **some)) == oracle.triples(annotations, **some)
         for _ in range(12):
             _same_edges(graph, oracle, ids, data)
 

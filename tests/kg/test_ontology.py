@@ -9,7 +9,7 @@ from pathlib import Path as File
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import sources
@@ -42,6 +42,7 @@ def dags_with_two(draw: st.DrawFn) -> tuple[Dag, Oracle, str, str]:
     return dag, Oracle([dag.loaded()]), draw(ends), draw(ends)
 
 
+@settings(deadline=None)
 @given(dags_with_two())
 def test_paths_up_are_all_ways_and_the_shortest_is_one_of_them(
     given_: tuple[Dag, Oracle, str, str],
@@ -60,6 +61,7 @@ def test_paths_up_are_all_ways_and_the_shortest_is_one_of_them(
         assert shortest.nodes == min(ways, key=lambda way: (len(way), way))
 
 
+@settings(deadline=None)
 @given(dags_with_two())
 def test_lowest_common_ancestors_by_definition(given_: tuple[Dag, Oracle, str, str]) -> None:
     dag, graph, a, b = given_
@@ -74,6 +76,7 @@ def test_lowest_common_ancestors_by_definition(given_: tuple[Dag, Oracle, str, s
     )
 
 
+@settings(deadline=None)
 @given(dags_with_two())
 def test_the_meeting_is_the_nearest_lowest_ancestor_and_its_path_is_real(
     given_: tuple[Dag, Oracle, str, str],
@@ -98,6 +101,7 @@ def test_the_meeting_is_the_nearest_lowest_ancestor_and_its_path_is_real(
     assert back.path.nodes == met.path.nodes[::-1]
 
 
+@settings(deadline=None)
 @given(dags_with_two())
 def test_depth_is_the_longest_way_to_a_root(given_: tuple[Dag, Oracle, str, str]) -> None:
     dag, graph, one, _ = given_
@@ -108,6 +112,7 @@ def test_depth_is_the_longest_way_to_a_root(given_: tuple[Dag, Oracle, str, str]
         assert one in ontology.children(graph, parent)
 
 
+@settings(deadline=None)
 @given(dags_with_two())
 def test_ancestors_and_descendants_come_nearest_first(
     given_: tuple[Dag, Oracle, str, str],

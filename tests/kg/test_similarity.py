@@ -10,7 +10,7 @@ import networkx
 import numpy as np
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nxontology import NXOntology
 from nxontology.similarity import SimilarityIC
@@ -129,6 +129,7 @@ def test_levels_by_hand() -> None:
     assert levels(values).tolist() == [[12, 2], [2, 1], [1, 1]]
 
 
+@settings(deadline=None)
 @given(dags())
 def test_blocks_equal_pairs_and_brute_force(dag: Dag) -> None:
     graph = Oracle([dag.loaded()])
@@ -156,6 +157,7 @@ def test_blocks_equal_pairs_and_brute_force(dag: Dag) -> None:
                 assert blocks[measure][i, j] == pytest.approx(expected[measure])
 
 
+@settings(deadline=None)
 @given(dags(), st.data())
 def test_a_block_is_a_part_of_the_whole(dag: Dag, data: st.DataObject) -> None:
     graph = Oracle([dag.loaded()])
@@ -170,6 +172,7 @@ def test_a_block_is_a_part_of_the_whole(dag: Dag, data: st.DataObject) -> None:
     assert wang.block(rows, columns)[0, 0] == pytest.approx(wang.similarity(rows[0], columns[0]))
 
 
+@settings(deadline=None)
 @given(dags(), st.floats(0.1, 0.95))
 def test_pagerank_is_where_networkx_converges(dag: Dag, damping: float) -> None:
     rank = PageRank.of(Oracle([dag.loaded()]), damping=damping)
@@ -189,6 +192,7 @@ def test_an_unknown_term_is_named(hand: Oracle) -> None:
             compare("CL:X", "CL:A")
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from([f"HGNC:{n}" for n in range(12)]),
