@@ -72,6 +72,9 @@ _UNIPROT = re.compile(
     r"[OPQ]\d[A-Z0-9]{3}\d|[A-NR-Z]\d(?:[A-Z][A-Z0-9]{2}\d){1,2}"
 )  # uniprot.org/help/accession_numbers
 
+# Symbols write the first Latin letter of a Greek one: IFN-γ is IFNG.
+_GREEK_END = re.compile(r"(alpha|beta|gamma|delta|epsilon|zeta|theta|kappa)$")
+
 _GENE = "gene.id, gene.symbol, gene.name, gene.species, gene.ensembl"
 
 
@@ -95,6 +98,9 @@ def resolve_gene(text: str, species: Species = "human") -> tuple[Candidate, ...]
         if found:
             return found
         found = _by_name(db, text, species)
+        letter = _GREEK_END.sub(lambda match: match[1][0], genetable.squashed(text))
+        if not found and letter != genetable.squashed(text):
+            found = _by_name(db, letter, species)
         if len(found) == 1 and found[0].route == "current":
             return found
         return found + _family(db, text, species, {c.gene.id for c in found})
@@ -192,9 +198,9 @@ def _family(
         return ()
     rows = db.execute(
         f"SELECT {_GENE} FROM name JOIN gene ON gene.row = name.gene "
-        "WHERE name.squashed > ? AND name.squashed < ? AND length(name.squashed) = ? "
+        "WHERE name.squashed BETWEEN ? AND ? AND length(name.squashed) = ? "
         "AND name.species = ? AND name.route = 'current' ORDER BY gene.symbol",
-        (stem + "a", stem + "z~", len(stem) + 1, species),
+        (stem + "a", stem + "z", len(stem) + 1, species),
     )
     members = (Candidate(Gene(*row), "family", text, SCORES["family"]) for row in rows)
     return tuple(c for c in members if c.gene.id not in known)

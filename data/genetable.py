@@ -79,7 +79,9 @@ def dashed(text: str) -> str:
     >>> dashed("HLA.DRA"), dashed("C9ORF142")
     ('hla-dra', 'c9orf142')
     """
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_GREEK)
+    folded = text.lower()
+    if not text.isascii():
+        folded = unicodedata.normalize("NFKC", text).casefold().translate(_GREEK)
     return _SEPARATOR.sub("-", folded).strip("-")
 
 
@@ -100,14 +102,28 @@ def connection() -> sqlite3.Connection:
     AssetMissing
         When one of the pinned tables was not fetched.
     """
-    from data import locations, sources
+    from data import locations
+
+    global _checked
+    file = locations.graph() / "genes.sqlite"
+    now = (file, file.stat().st_mtime_ns) if file.exists() else None
+    if now is None or now != _checked:
+        _ensure(file)
+        _checked = (file, file.stat().st_mtime_ns)
+    return _open(file)
+
+
+_checked: tuple[Path, int] | None = None
+"""The file that this process has checked against the pinned tables, and its time."""
+
+
+def _ensure(file: Path) -> None:
+    from data import sources
 
     tables = {name: sources.path(name) for name in ASSETS}
     stamp = " ".join([_SCHEMA_VERSION, *(_pinned(sources.asset(name)) for name in ASSETS)])
-    file = locations.graph() / "genes.sqlite"
     if _stamp_of(file) != stamp:
         _build(file, tables, stamp)
-    return _open(file)
 
 
 def _pinned(asset: Asset) -> str:
@@ -160,10 +176,11 @@ class _Builder:
     def __init__(self, db: sqlite3.Connection, tables: dict[str, Path]) -> None:
         self.db = db
         self.tables = tables
-        self.rows = 0
         self.by_id: dict[str, int] = {}
         self.by_ensembl: dict[str, int] = {}
         self.by_symbol: dict[tuple[str, str], int] = {}
+        self.genes: list[tuple[object, ...]] = []
+        self.names: list[tuple[object, ...]] = []
 
     def run(self) -> None:
         curated = self._hgnc()
@@ -171,17 +188,16 @@ class _Builder:
         self._gencode("human", "gencode-human")
         self._gencode("mouse", "gencode-mouse")
         self._orthologues(curated)
+        self.db.executemany("INSERT INTO gene VALUES (?, ?, ?, ?, ?, ?)", self.genes)
+        self.db.executemany("INSERT INTO name VALUES (?, ?, ?, ?, ?, ?)", self.names)
 
     def _gene(self, id: str, species: str, symbol: str, name: str = "", ensembl: str = "") -> int:
         if id in self.by_id:  # MGI lists a gene once for each of its Ensembl ids
             if ensembl:
                 self.by_ensembl.setdefault(ensembl, self.by_id[id])
             return self.by_id[id]
-        self.rows += 1
-        row = self.rows
-        self.db.execute(
-            "INSERT INTO gene VALUES (?, ?, ?, ?, ?, ?)", (row, id, species, symbol, name, ensembl)
-        )
+        row = len(self.genes) + 1
+        self.genes.append((row, id, species, symbol, name, ensembl))
         self.by_id[id] = row
         if ensembl:
             self.by_ensembl.setdefault(ensembl, row)
@@ -190,22 +206,12 @@ class _Builder:
 
     def _names(self, species: str, gene: int, route: str, texts: Iterable[str]) -> None:
         # Identifiers are only ever looked up as they stand; folded keys would double the file.
-        keys = route in {"current", "previous", "withdrawn", "alias", "name"}
-        self.db.executemany(
-            "INSERT INTO name VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    species,
-                    t,
-                    dashed(t) if keys else None,
-                    squashed(t) if keys else None,
-                    route,
-                    gene,
-                )
-                for t in texts
-                if t
-            ],
-        )
+        folded = route in {"current", "previous", "withdrawn", "alias", "name"}
+        for text in texts:
+            if text:
+                key = dashed(text) if folded else None
+                joined = key.replace("-", "") if key is not None else None
+                self.names.append((species, text, key, joined, route, gene))
 
     def _hgnc(self) -> list[tuple[int, str]]:
         """Human genes and their names; returns the curated (human row, MGI id) pairs."""

@@ -45,6 +45,9 @@ _GENOME = re.compile(r"(?:GRCh3[78]|GRCm3[89]|hg19|hg38|mm10|mm39)(?:_+|-)(?=.)"
 _SUFFIX = re.compile(r"(.+?)(?:[-.]\d{1,3}|__chr\w+)")
 _COLUMN = re.compile(r"gene|ensembl|symbol|feature_?(?:name|id)|hgnc|entrez", re.IGNORECASE)
 
+_NUMBERS = re.compile(r"entrez|ncbi", re.IGNORECASE)
+_NOTHING = {"", "nan", "none", "na", "n/a", "null", "<na>", "-"}
+
 # Strongest reading first; what HGNC once approved says more than what authors have used.
 _ROUTES = {"current": 0, "ensembl": 0, "entrez": 1, "previous": 2, "withdrawn": 3, "alias": 4}
 
@@ -123,14 +126,26 @@ def harmonise(
         raise BadInput("the dataset has no genes; expected a var table with at least one row")
     if species not in (None, "human", "mouse"):
         raise BadInput(f"species {species!r} is not known; expected human or mouse")
-    lists = {"var names": [str(name).strip() for name in var_names]}
+    lists = {"var names": [_given(str(name)) for name in var_names]}
     for title, values in (columns or {}).items():
         if _COLUMN.search(title):
-            lists[f"var[{title!r}]"] = [str(value).strip() for value in values]
+            numbers = bool(_NUMBERS.search(title))
+            lists[f"var[{title!r}]"] = [_given(str(value), numbers) for value in values]
     with closing(genetable.connection()) as db:
         book = _Book(db, {name for names in lists.values() for name in names})
         species = species or _species(book, lists)
+        book.fold(species)
         return _Reader(db, book, species).read(lists)
+
+
+def _given(name: str, numbers: bool = False) -> str:
+    """A name without blanks; "" where there is none. Plain numbers are ids only by their title."""
+    name = name.strip()
+    if name.lower() in _NOTHING:
+        return ""
+    if name.isdecimal():
+        return f"GeneID:{name}" if numbers else f"#{name}"
+    return name
 
 
 class _Book:
@@ -140,20 +155,28 @@ class _Book:
         self.keys = {name: _clean(name) for name in raw}
         wanted = set(self.keys.values())
         wanted |= {m[1] for key in wanted if (m := _SUFFIX.fullmatch(key))}
-        self.exact = self._fetch(db, "text", wanted)
-        missing = {genetable.dashed(key) for key in wanted if key not in self.exact}
-        self.folded = self._fetch(db, "dashed", missing - {""})
+        self.db, self.wanted = db, wanted - {""}
+        self.exact = self._fetch("text", self.wanted)
+        self.folded: dict[str, list[tuple[str, str, int]]] = {}
+
+    def fold(self, species: Species) -> None:
+        """Look up the names that the species does not know as written with case folded."""
+        missing = {key for key in self.wanted if not self._of(self.exact.get(key), species)}
+        self.folded = self._fetch("dashed", {genetable.dashed(key) for key in missing} - {""})
 
     @staticmethod
-    def _fetch(
-        db: sqlite3.Connection, by: str, keys: Iterable[str]
-    ) -> dict[str, list[tuple[str, str, int]]]:
+    def _of(
+        entries: list[tuple[str, str, int]] | None, species: Species
+    ) -> list[tuple[str, str, int]]:
+        return [entry for entry in entries or [] if entry[0] == species]
+
+    def _fetch(self, by: str, keys: Iterable[str]) -> dict[str, list[tuple[str, str, int]]]:
         found: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
         pending = sorted(keys)
         for start in range(0, len(pending), 900):
             part = pending[start : start + 900]
             marks = ",".join("?" * len(part))
-            for key, *entry in db.execute(
+            for key, *entry in self.db.execute(
                 f"SELECT {by}, species, route, gene FROM name WHERE {by} IN ({marks}) "
                 "AND route NOT IN ('uniprot', 'name')",
                 part,
@@ -163,9 +186,9 @@ class _Book:
 
     def readings(self, key: str, species: Species) -> list[tuple[int, str, int]]:
         """(strength, route, gene row) of one key, as written or else with case folded."""
-        entries = self.exact.get(key) or self.folded.get(genetable.dashed(key)) or []
-        found = {(_ROUTES[route], route, gene) for of, route, gene in entries if of == species}
-        return sorted(found)
+        entries = self._of(self.exact.get(key), species)
+        entries = entries or self._of(self.folded.get(genetable.dashed(key)), species)
+        return sorted({(_ROUTES[route], route, gene) for _, route, gene in entries})
 
     def certain(self, key: str) -> set[str]:
         """Species of which the key is, letter for letter, a current symbol or an Ensembl id."""
@@ -360,6 +383,7 @@ def _looks_like(names: Sequence[str]) -> str:
         return f"they look like cell barcodes, such as {names[0]!r}: is the matrix transposed?"
     if sum(bool(_TRANSCRIPT.match(name)) for name in names) * 2 > len(names):
         return f"they are transcripts, such as {names[0]!r}; expected genes: sum them by gene"
-    if all(name.isdigit() for name in names):
+    if all(name.startswith("#") for name in names):
+        some = ", ".join(name.removeprefix("#") for name in names[:3])
         return f"they are plain numbers, such as {some}; expected symbols or Ensembl ids"
     return f"such as {some}; expected human or mouse symbols or Ensembl ids"
