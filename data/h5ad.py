@@ -29,7 +29,15 @@ from data.expression import Values
 from data.matrices import Rows, in_memory, on_disk
 from data.preflight import Limits
 
-__all__ = ["BLOCK", "Block", "CellMatrix", "open_cells", "open_store", "write_annotated"]
+__all__ = [
+    "BLOCK",
+    "Block",
+    "CellMatrix",
+    "check_target",
+    "open_cells",
+    "open_store",
+    "write_annotated",
+]
 
 LEGACY_BYTES = 4 << 30
 """Largest file of anndata before 0.7 that is read: those must be loaded whole."""
@@ -323,7 +331,7 @@ def write_annotated(
     """
     src, dst = Path(src), Path(dst)
     structure = preflight.check(src)
-    _refuse_place(src, dst)
+    check_target(src, dst)
     parts = {"obs": dict(obs or {}), "obsm": dict(obsm or {})}
     for table, entries in parts.items():
         for key, values in entries.items():
@@ -345,7 +353,14 @@ def write_annotated(
     return dst
 
 
-def _refuse_place(src: Path, dst: Path) -> None:
+def check_target(src: Path, dst: Path) -> None:
+    """Refuse a place that :func:`write_annotated` could not write to, before any work is done.
+
+    Raises
+    ------
+    BadInput
+        When ``dst`` is ``src``, is a folder, or its folder does not exist.
+    """
     if dst.exists() and dst.samefile(src):
         raise BadInput(
             f"{dst} is the input itself; expected another name: the input stays as it is"
