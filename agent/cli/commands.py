@@ -11,7 +11,7 @@ def register(app: typer.Typer) -> None:
     """Put every command on ``app``; called once, before it runs."""
     if app.registered_commands or app.registered_groups:
         return
-    from agent.cli import ask, data, doctor, graph, kg, literature
+    from agent.cli import annotate, ask, data, doctor, graph, kg, literature
 
     app.command("term")(graph.term)
     app.command("path")(graph.path)
@@ -23,3 +23,4 @@ def register(app: typer.Typer) -> None:
     app.add_typer(literature.index_app, name="index")
     app.command("doctor")(doctor.doctor)
     app.command("ask")(ask.ask)
+    app.command("annotate")(annotate.annotate)

@@ -1,0 +1,345 @@
+"""Annotation of a dataset: for every cell the deepest Cell Ontology term that its genes support.
+
+Two passes over blocks of cells, so that memory is bounded by the block: the first sums what the
+scores need to know of each gene, the second turns each cell's markers into probabilities of types
+(:mod:`encoders.markers`), adds them up the ontology and takes the deepest term that reaches the
+threshold (:mod:`kg.backoff`). All sums are of whole numbers: the answers depend neither on the
+size of the blocks nor on the order of cells or genes, nor on the number of threads. No label of
+the dataset is read.
+
+Knows no file format (:mod:`data.h5ad`) and draws nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.annotation import About, Annotation
+from agent.clusters import ClusterVotes
+from agent.passes import Collected, Judge, Progress, Source, Told, in_order, reasons
+from agent.termevidence import Sources, TermEvidence, sources_of
+from data.errors import BadInput
+from kg.backoff import Hierarchy
+from kg.graph import KnowledgeGraph
+from kg.terms import Curie
+
+if TYPE_CHECKING:
+    from data.cells import CellMatrix
+    from data.genes import Species
+    from encoders.markers import MarkerScorer
+    from encoders.markersets import MarkerSets
+
+__all__ = [
+    "FORBIDDEN",
+    "AnnotateConfig",
+    "Knowledge",
+    "annotate_cells",
+    "annotate_file",
+    "default_target",
+    "knowledge",
+]
+
+FORBIDDEN: frozenset[Curie] = frozenset({"CL:0000255", "CL:0000257", "CL:0000548"})
+"""Eukaryotic, Eumycetozoan and animal cell: the CELLxGENE schema 7.1 takes none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotateConfig:
+    """How to annotate.
+
+    Parameters
+    ----------
+    min_confidence
+        Probability that the answer must reach.
+    groupby
+        Column of obs whose groups vote.
+    candidates
+        Only answers at or below these terms; empty for the whole ontology.
+    tissue
+        UBERON id of the tissue: types that were never reported from it are less expected.
+    encoder
+        What scores the cells; ``markers``, or None for the default, which is the same.
+    species
+        Whose gene names the dataset has; found by itself where not given.
+    block
+        Cells at once.
+    """
+
+    min_confidence: float = 0.5
+    groupby: str | None = None
+    candidates: tuple[Curie, ...] = ()
+    tissue: Curie | None = None
+    encoder: str | None = None
+    species: Species | None = None
+    block: int = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """What is known before a dataset is seen."""
+
+    graph: KnowledgeGraph
+    hierarchy: Hierarchy
+    never: frozenset[Curie]
+    sets: MarkerSets
+    sources: Sources
+    places: NDArray[np.float32]
+    sha256: str
+
+
+@cache
+def knowledge(graph: KnowledgeGraph | None = None) -> Knowledge:
+    """Read the Cell Ontology and the marker table, once a process and graph."""
+    from agent.lookup import open_graph
+    from data.markers import TABLE, read_markers
+    from encoders.markersets import SetConfig, build_sets
+    from encoders.positions import positions
+    from kg.blocked import blocked
+
+    graph = graph or open_graph()
+    hierarchy = Hierarchy.of(graph)
+    never = blocked(hierarchy) | FORBIDDEN
+    markers = read_markers()
+    sets = build_sets(markers, hierarchy, never=never)
+    digest = hashlib.sha256(TABLE.read_bytes())
+    digest.update(repr((SetConfig(), sorted(never))).encode())
+    return Knowledge(
+        graph=graph,
+        hierarchy=hierarchy,
+        never=never,
+        sets=sets,
+        sources=sources_of(markers),
+        places=positions(hierarchy, sets.ids),
+        sha256=digest.hexdigest(),
+    )
+
+
+def annotate_cells(
+    cells: CellMatrix,
+    config: AnnotateConfig | None = None,
+    *,
+    known: Knowledge | None = None,
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> Annotation:
+    """Annotate every cell of an open dataset.
+
+    Parameters
+    ----------
+    cells
+        The dataset, from :func:`data.h5ad.open_cells`.
+    config
+        How to annotate.
+    known
+        Ontology and markers; those of the built graph where not given.
+    progress
+        Called as cells are done.
+    workers
+        Threads; as many as there are processors, four at most.
+
+    Raises
+    ------
+    BadInput
+        When an option cannot be used, or the genes cannot be read.
+    """
+    from encoders.markers import MarkerScorer, ScoreConfig
+
+    started = time.monotonic()
+    config = config or AnnotateConfig()
+    _check(config)
+    votes = ClusterVotes(config.groupby, cells.column(config.groupby)) if config.groupby else None
+    known = known or knowledge()
+    sets, never, candidates = _among(known, config.candidates)
+    named = cells.harmonised(config.species)
+    threads = workers or _processors()
+    told = Told(progress, 2 * cells.n_cells)
+    source = Source(named, config.block)
+    moments = source.moments(threads, told)
+    scorer = MarkerScorer.fit(sets, named.genes, moments, ScoreConfig())
+    place = {one: i for i, one in enumerate(known.sets.ids)}
+    judge = Judge(
+        scorer,
+        known.hierarchy,
+        known.places[[place[one] for one in scorer.ids]],
+        threshold=config.min_confidence,
+        never=never,
+        prior=_prior(known, scorer, config),
+    )
+    collected = Collected(cells.n_cells, known.places.shape[1])
+    for found in in_order(judge, source.blocks(), threads):
+        collected.add(found)
+        if votes is not None:
+            votes.add(found.start, found.chances)
+        told(found.stop - found.start)
+    evidence = TermEvidence(
+        scorer.sets, known.hierarchy, moments.detected, cells.n_cells, known.sources
+    )
+    summaries = collected.summaries(known.hierarchy, scorer.ids, evidence)
+    decided = None
+    if votes is not None:
+        decided = votes.decide(
+            known.hierarchy, scorer.ids, config.min_confidence, never,
+            collected.term, collected.confidence,
+        )  # fmt: skip
+    result = Annotation(
+        hierarchy=known.hierarchy,
+        term=collected.term,
+        confidence=collected.confidence,
+        leaf=collected.leaf,
+        reason=collected.reason,
+        reasons=reasons(config.min_confidence),
+        embedding=collected.embedding,
+        summaries=summaries,
+        about=_about(known, named, scorer, replace(config, candidates=candidates)),
+        clusters=decided,
+    )
+    return replace(result, about=replace(result.about, seconds=time.monotonic() - started))
+
+
+def annotate_file(
+    source: Path,
+    target: Path | None = None,
+    config: AnnotateConfig | None = None,
+    *,
+    layer: str | None = None,
+    key_added: str = "celloquy",
+    progress: Progress | None = None,
+) -> tuple[Annotation, Path]:
+    """Annotate an .h5ad and write an annotated copy; the input is never changed.
+
+    Parameters
+    ----------
+    source, target
+        The file to read and the one to write, whole or not at all; :func:`default_target` where
+        no target is given.
+    config
+        How to annotate.
+    layer
+        The matrix to use; found by itself where not given.
+    key_added
+        Beginning of the new columns' names.
+    progress
+        Called as cells are done.
+
+    Raises
+    ------
+    BadInput
+        When the file cannot be used, or the target cannot be written; nothing is written then.
+    """
+    from data.h5ad import check_target, open_cells, write_annotated
+
+    target = target or default_target(source)
+    check_target(source, target)
+    with open_cells(source, layer) as cells:
+        found = annotate_cells(cells, config, progress=progress)
+    written = write_annotated(
+        source,
+        target,
+        obs=found.columns(key_added),
+        obsm={f"X_{key_added}": found.embedding},
+        uns={key_added: found.uns()},
+    )
+    return found, written
+
+
+def default_target(source: Path) -> Path:
+    """Where the annotated copy goes unless told otherwise: beside it, as NAME.celloquy.h5ad."""
+    return source.with_name(f"{source.name.removesuffix('.h5ad')}.celloquy.h5ad")
+
+
+def _processors() -> int:
+    """Processors that this process may use, four at most: more only wait for the reader."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(4, here or 1)
+
+
+def _check(config: AnnotateConfig) -> None:
+    if not 0 < config.min_confidence <= 1:
+        raise BadInput(
+            f"the least confidence is {config.min_confidence}; expected more than 0 and at most 1"
+        )
+    if config.encoder not in (None, "markers"):
+        raise BadInput(f"no encoder is named {config.encoder!r}; expected markers")
+
+
+def _among(
+    known: Knowledge, candidates: Sequence[Curie]
+) -> tuple[MarkerSets, frozenset[Curie], tuple[Curie, ...]]:
+    """The types to score and the terms that are no answer, where only some are wanted."""
+    if not candidates:
+        return known.sets, known.never, ()
+    from kg.ontology import resolve
+
+    hierarchy = known.hierarchy
+    chosen = tuple(resolve(known.graph, one).term.id for one in candidates)
+    wanted: set[Curie] = set()
+    for one in chosen:
+        if one not in hierarchy:
+            raise BadInput(f"{one} is no cell type; expected an id such as CL:0000084")
+        wanted |= set(hierarchy.below(one))
+    if not wanted & set(known.sets.ids):
+        raise BadInput(f"nothing at or below {', '.join(chosen)} has markers; name a wider term")
+    # A term that is no answer by itself may be one where the user asks for it by name.
+    never = (known.never - set(chosen)) | (set(hierarchy.ids) - wanted) | FORBIDDEN
+    return known.sets.of(wanted), frozenset(never), chosen
+
+
+def _prior(
+    known: Knowledge, scorer: MarkerScorer, config: AnnotateConfig
+) -> NDArray[np.float64] | None:
+    if config.tissue is None:
+        return None
+    from kg.tissues import tissue_prior
+
+    return tissue_prior(scorer.ids, config.tissue, known.hierarchy, known.graph)
+
+
+def _about(
+    known: Knowledge, cells: CellMatrix, scorer: MarkerScorer, config: AnnotateConfig
+) -> About:
+    from importlib.metadata import version
+
+    read = cells.harmonisation
+    assert read is not None, "genes were harmonised"
+    sources = {"CL", "celloquy-markers"} | ({"UBERON"} if config.tissue else set())
+    releases = {n: r.version for n, r in known.graph.releases.items() if n in sources}
+    parameters: dict[str, str | float] = {"min_confidence": config.min_confidence}
+    parameters["candidates"] = " ".join(config.candidates)
+    parameters["tissue"] = config.tissue or ""
+    parameters["groupby"] = config.groupby or ""
+    weighty = np.asarray((scorer.sets.on + scorer.sets.off).sum(axis=0)).ravel() > 0
+    digest = hashlib.sha256(known.sha256.encode() + repr(scorer.config).encode())
+    return About(
+        source=cells.name,
+        n_genes=cells.n_genes,
+        n_genes_used=int(weighty.sum()),
+        n_types=len(scorer.ids),
+        layer_used=cells.matrix,
+        why=cells.why,
+        species=read.species,
+        coverage=round(read.coverage, 4),
+        encoder="markers",
+        sha256=digest.hexdigest(),
+        releases=dict(sorted({**releases, **_names_of(read.species)}.items())),
+        parameters={name: value for name, value in parameters.items() if value != ""},
+        version=version("celloquy"),
+        notices=(cells.chosen, *cells.notices),
+    )
+
+
+def _names_of(species: Species) -> dict[str, str]:
+    """Releases of the tables with which the names of genes were read."""
+    from data import sources
+
+    tables = ["hgnc", f"gencode-{species}", *(("mgi", "orthologues") if species == "mouse" else ())]
+    return {asset.source: asset.release for asset in map(sources.asset, tables)}

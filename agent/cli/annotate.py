@@ -1,0 +1,204 @@
+"""``celloquy annotate``: name the cell type of every cell of a dataset, or of marker lists."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.cli.console import emit_json, options
+from data.errors import BadInput
+
+if TYPE_CHECKING:
+    from agent.annotation import Annotation, MarkerEvidence, TermSummary
+
+__all__ = ["Species", "annotate"]
+
+_ROWS = 30  # terms listed; the rest are counted
+_LABEL = 44  # letters of a label before it is cut
+_FOR, _AGAINST = 4, 3  # markers named on each side
+
+
+class Species(StrEnum):
+    """Whose gene names a dataset has."""
+
+    human = "human"
+    mouse = "mouse"
+
+
+def annotate(
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[IN.h5ad]", help="The dataset; it is never changed.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The copy; else IN.celloquy.h5ad.")
+    ] = None,
+    groupby: Annotated[
+        str | None, typer.Option(help="Let the groups of this column of obs vote as well.")
+    ] = None,
+    candidates: Annotated[
+        list[str] | None,
+        typer.Option(help="Only answers at or below this term (CL:0000542). Repeat."),
+    ] = None,
+    tissue: Annotated[
+        str | None, typer.Option(help="The tissue (UBERON:0002048): what to expect.")
+    ] = None,
+    min_confidence: Annotated[
+        float, typer.Option(help="Probability that an answer must reach.")
+    ] = 0.5,
+    species: Annotated[
+        Species | None, typer.Option(help="Whose gene names; found from them if not given.")
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="X, raw or a layer; the best is found if not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> int:
+    """Give every cell the deepest Cell Ontology term that its marker genes support.
+
+    No label of the dataset is read and nothing is trained on it. The annotated copy has columns
+    celloquy_..., obsm X_celloquy and uns celloquy; where no term is supported, the answer is
+    `unknown` with the reason.
+    """
+    from agent.annotate import AnnotateConfig, annotate_file
+
+    if source is None:
+        raise BadInput("no dataset was given; expected an .h5ad file")
+    config = AnnotateConfig(
+        min_confidence=min_confidence,
+        groupby=groupby,
+        candidates=tuple(candidates or ()),
+        tissue=tissue,
+        species=species.value if species else None,
+    )
+    with _bar() as progress:
+        found, written = annotate_file(source, output, config, layer=layer, progress=progress)
+    for notice in found.about.notices:
+        say(notice)
+    releases = "; ".join(f"{name} {version}" for name, version in found.about.releases.items())
+    say(f"releases: {releases}")
+    if as_json:
+        emit_json(found.document(peak_rss_mb()))
+    else:
+        sys.stdout.write(table(found))
+    say(f"written: {written}")
+    return 0
+
+
+def say(notice: str) -> None:
+    """A notice on stderr, unless it was asked to be quiet."""
+    if not options.quiet:
+        sys.stderr.write(f"celloquy: {notice}\n")
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    from tqdm import tqdm
+
+    with tqdm(
+        desc="annotating", unit=" cells", unit_scale=True, delay=1, disable=options.quiet,
+        file=sys.stderr, mininterval=0.2 if sys.stderr.isatty() else 30,
+    ) as shown:  # fmt: skip
+
+        def progress(done: int, total: int) -> None:
+            shown.total = total
+            shown.update(done - shown.n)
+
+        yield progress
+
+
+def peak_rss_mb() -> float | None:
+    """The most memory that this process has held, in MB; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+# --- text ----------------------------------------------------------------------------------------
+
+
+def table(found: Annotation) -> str:
+    """The answers as a table: how many cells, how surely, and the markers for and against."""
+    about = found.about
+    lines = [
+        f"{found.n_cells:,} {about.species} cells: {len(found.summaries)} terms, "
+        f"{found.abstained:,} cells unknown; {about.n_genes_used:,} of {about.n_genes:,} genes "
+        f"are markers of {about.n_types} types; {about.seconds:.1f} s",
+        "",
+        *_aligned(
+            [("CELLS", "SHARE", "CONF", "DEPTH", "ID", "TERM", "FOR", "AGAINST")]
+            + [_row(one) for one in found.summaries[:_ROWS]]
+        ),
+    ]
+    rest = found.summaries[_ROWS:]
+    if rest:
+        lines.append(f"and {len(rest)} more terms of {sum(o.n_cells for o in rest):,} cells")
+    if found.abstained:
+        lines.append(f"{found.abstained:>5,}  unknown")
+    lines += ["", "FOR: gene, % of these cells in which it is detected / % of all others."]
+    lines.append("AGAINST: + is there and should not be; - is missing, no more than elsewhere.")
+    if found.clusters is not None:
+        lines += ["", *_clusters(found)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(one: TermSummary) -> tuple[str, ...]:
+    label = one.label if len(one.label) <= _LABEL else one.label[: _LABEL - 1] + "…"
+    return (
+        f"{one.n_cells:,}",
+        f"{one.share:.1%}",
+        f"{one.confidence:.2f}",
+        str(one.depth),
+        one.id,
+        label,
+        ", ".join(_marker(m) for m in one.supporting[:_FOR]),
+        ", ".join(_marker(m) for m in one.against[:_AGAINST]),
+    )
+
+
+def _marker(one: MarkerEvidence) -> str:
+    sign = {"present": "", "unexpected": "+", "missing": "-"}[one.role]
+    return f"{sign}{one.gene} {one.inside:.0%}/{one.outside:.0%}".replace("%/", "/")
+
+
+def _clusters(found: Annotation) -> list[str]:
+    votes = found.clusters
+    assert votes is not None, "asked for"
+    rows: list[tuple[str, ...]] = [("CELLS", "OWN", "CONF", votes.key.upper(), "ID", "TERM")]
+    for i, name in enumerate(votes.names):
+        term = int(votes.term[i])
+        known = term >= 0
+        rows.append(
+            (
+                f"{votes.n_cells[i]:,}",
+                f"{int((votes.kept & (votes.code == i)).sum()):,}",
+                f"{votes.confidence[i]:.2f}",
+                name,
+                found.hierarchy.ids[term] if known else "unknown",
+                found.hierarchy.labels[term] if known else "",
+            )
+        )
+    return [*_aligned(rows), "", "OWN: cells that are surely of another type, and keep it."]
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns as wide as their widest cell; those of numbers, up to DEPTH, to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    right = {
+        i for i, name in enumerate(rows[0]) if name in ("CELLS", "SHARE", "CONF", "DEPTH", "OWN")
+    }
+    return [
+        "  ".join(
+            cell.rjust(w) if i in right else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

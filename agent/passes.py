@@ -1,0 +1,252 @@
+"""The two passes over a dataset: sums by gene, then answers block by block.
+
+Blocks are judged side by side in threads and put together in order. All sums are of whole numbers,
+so that nothing depends on the size of blocks, on the order of cells or on the number of threads.
+This module reads no options and no files: :mod:`agent.annotate` does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.annotation import TermSummary
+from agent.termevidence import TermEvidence
+from kg.backoff import UNKNOWN, Hierarchy, decide, novelty
+from kg.terms import Curie
+
+if TYPE_CHECKING:
+    from data.cells import Block, CellMatrix
+    from encoders.markers import GeneMoments, MarkerScorer
+
+__all__ = ["STEPS", "Collected", "Judge", "Judged", "Progress", "Source", "Told", "in_order"]
+
+STEPS = 2.0**24
+"""Probabilities are added in steps of 1 / STEPS, as whole numbers: exact in any order."""
+
+CACHED_VALUES = 1 << 25
+"""Values of a dataset (0.3 GB as CSR) up to which the second pass does not read it again."""
+
+Progress = Callable[[int, int], None]
+"""Called with the cells done and the cells to do, both passes together."""
+
+_One = TypeVar("_One")
+_Other = TypeVar("_Other")
+
+
+@dataclass
+class Told:
+    """Adds up what is done, for the one who wants to know."""
+
+    progress: Progress | None
+    total: int
+    done: int = 0
+
+    def __call__(self, cells: int) -> None:
+        """So many more are done."""
+        self.done += cells
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+
+class Source:
+    """The blocks of a dataset, read twice, or once and kept where there are few values."""
+
+    def __init__(self, cells: CellMatrix, size: int) -> None:
+        self.cells, self.size = cells, size
+        self._kept: list[Block] | None = []
+
+    def moments(self, workers: int, told: Told) -> GeneMoments:
+        """The first pass: what the scores need to know of each gene."""
+        from encoders.markers import GeneMoments
+
+        total = GeneMoments.zeros(self.cells.n_genes)
+        values = 0
+
+        def sums(block: Block) -> tuple[Block, GeneMoments]:
+            return block, GeneMoments.of(block.values)
+
+        for block, found in in_order(sums, self.cells.blocks(self.size), workers):
+            total = total + found
+            values += block.values.nnz
+            if values > CACHED_VALUES:
+                self._kept = None
+            if self._kept is not None:
+                self._kept.append(block)
+            told(block.stop - block.start)
+        return total
+
+    def blocks(self) -> Iterable[Block]:
+        """The blocks once more."""
+        return self.cells.blocks(self.size) if self._kept is None else self._kept
+
+
+def in_order(
+    work: Callable[[_One], _Other], items: Iterable[_One], workers: int
+) -> Iterator[_Other]:
+    """Results of ``work`` in the order of ``items``, a few at a time in threads.
+
+    Only a few more than ``workers`` items are held; numpy and scipy leave the interpreter free
+    while they compute.
+    """
+    if workers == 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[_Other]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for one in waiting:
+                one.cancel()
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """The answers of one block, and sums over the cells of each answer.
+
+    ``chances`` are probabilities in whole steps, zero for cells without evidence.
+    """
+
+    start: int
+    stop: int
+    term: NDArray[np.int32]
+    confidence: NDArray[np.float32]
+    leaf: NDArray[np.int32]
+    reason: NDArray[np.int8]
+    embedding: NDArray[np.float32]
+    chances: NDArray[np.float64]
+    present: NDArray[np.int32]
+    detected: NDArray[np.float64]
+    summed: NDArray[np.float64]
+
+
+SUPPORTED, BACKED_OFF, UNDECIDED, NO_MARKER = range(4)
+
+
+def reasons(threshold: float) -> tuple[str, ...]:
+    """The reason by its number."""
+    return (
+        f"one type alone has a probability of {threshold:g} or more",
+        f"no single type reaches {threshold:g}; this is the deepest term that does",
+        f"unknown: no term reaches {threshold:g}",
+        "unknown: no marker gene was detected",
+    )
+
+
+class Judge:
+    """Turns a block into answers; pure, so that blocks may be judged side by side."""
+
+    def __init__(
+        self,
+        scorer: MarkerScorer,
+        hierarchy: Hierarchy,
+        places: NDArray[np.float32],
+        *,
+        threshold: float,
+        never: Collection[Curie],
+        prior: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.scorer, self.hierarchy, self.places = scorer, hierarchy, places
+        self.threshold, self.never, self.prior = threshold, never, prior
+
+    def __call__(self, block: Block) -> Judged:
+        """Answer for every cell of a block."""
+        rows = block.values
+        chances = self.scorer.probabilities(self.scorer.scores(rows), self.prior)
+        seen = self.scorer.evidence(rows)
+        chances[~seen] = 0
+        made = decide(
+            chances, self.scorer.ids, self.hierarchy, threshold=self.threshold, never=self.never
+        )
+        alone = (made.term == made.leaf) & (made.leaf_confidence >= self.threshold)
+        reason = np.select(
+            [~seen, made.term == UNKNOWN, alone], [NO_MARKER, UNDECIDED, SUPPORTED], BACKED_OFF
+        )
+        steps = np.rint(chances.astype(np.float64) * STEPS)
+        present, group = np.unique(made.term, return_inverse=True)
+        member = _members(group, len(present))
+        return Judged(
+            start=block.start,
+            stop=block.stop,
+            term=made.term,
+            confidence=made.confidence,
+            leaf=np.where(seen, made.leaf, UNKNOWN).astype(np.int32),
+            reason=reason.astype(np.int8),
+            embedding=chances @ self.places,
+            chances=steps,
+            present=present,
+            detected=(member @ rows.sign()).toarray().astype(np.float64),
+            summed=np.column_stack(
+                [member @ np.rint(made.confidence.astype(np.float64) * STEPS), member @ steps]
+            ),
+        )
+
+
+def _members(group: NDArray[Any], n_groups: int) -> Any:
+    """0/1 matrix [groups, cells]."""
+    from scipy.sparse import csr_array
+
+    ones = np.ones(len(group))
+    return csr_array((ones, (group, np.arange(len(group)))), shape=(n_groups, len(group)))
+
+
+class Collected:
+    """Answers of all cells, and sums by answer; the order in which blocks come does not matter."""
+
+    def __init__(self, n_cells: int, dimensions: int) -> None:
+        self.term = np.full(n_cells, UNKNOWN, dtype=np.int32)
+        self.confidence = np.zeros(n_cells, dtype=np.float32)
+        self.leaf = np.full(n_cells, UNKNOWN, dtype=np.int32)
+        self.reason = np.zeros(n_cells, dtype=np.int8)
+        self.embedding = np.zeros((n_cells, dimensions), dtype=np.float32)
+        self._detected: dict[int, NDArray[np.float64]] = {}
+        self._summed: dict[int, NDArray[np.float64]] = {}
+
+    def add(self, found: Judged) -> None:
+        """Put a block in its place."""
+        here = slice(found.start, found.stop)
+        for name in ("term", "confidence", "leaf", "reason", "embedding"):
+            getattr(self, name)[here] = getattr(found, name)
+        for row, term in enumerate(found.present.tolist()):
+            for into, rows in ((self._detected, found.detected), (self._summed, found.summed)):
+                into[term] = into[term] + rows[row] if term in into else rows[row].copy()
+
+    def summaries(
+        self, hierarchy: Hierarchy, ids: Sequence[Curie], evidence: TermEvidence
+    ) -> tuple[TermSummary, ...]:
+        """The terms that were answers, those of most cells first."""
+        found = []
+        for term, detected in self._detected.items():
+            if term == UNKNOWN:
+                continue
+            n = int((self.term == term).sum())
+            confidence, *_ = mean = self._summed[term] / STEPS / n
+            new = novelty(mean[1:].astype(np.float32), ids, hierarchy, term)
+            supporting, against = evidence.of(term, n, detected)
+            found.append(
+                TermSummary(
+                    id=hierarchy.ids[term],
+                    label=hierarchy.labels[term],
+                    n_cells=n,
+                    share=n / len(self.term),
+                    confidence=round(float(confidence), 4),
+                    depth=int(hierarchy.depth[term]),
+                    supporting=supporting,
+                    against=against,
+                    novelty=new,
+                    nearest_label=hierarchy.labels[hierarchy.index(new.nearest)] if new else "",
+                )
+            )
+        return tuple(sorted(found, key=lambda one: (-one.n_cells, one.id)))
