@@ -15,9 +15,10 @@ from agent.cli.console import emit_json, options
 from data.errors import BadInput
 
 if TYPE_CHECKING:
+    from agent.annotate import AnnotateConfig
     from agent.annotation import Annotation, MarkerEvidence, TermSummary
 
-__all__ = ["Species", "annotate"]
+__all__ = ["Species", "annotate", "run"]
 
 _ROWS = 30  # terms listed; the rest are counted
 _LABEL = 44  # letters of a label before it is cut
@@ -65,7 +66,7 @@ def annotate(
     celloquy_..., obsm X_celloquy and uns celloquy; where no term is supported, the answer is
     `unknown` with the reason.
     """
-    from agent.annotate import AnnotateConfig, annotate_file
+    from agent.annotate import AnnotateConfig
 
     if source is None:
         raise BadInput("no dataset was given; expected an .h5ad file")
@@ -76,6 +77,21 @@ def annotate(
         tissue=tissue,
         species=species.value if species else None,
     )
+    run(source, output, config, layer=layer, as_json=as_json)
+    return 0
+
+
+def run(
+    source: Path,
+    output: Path | None,
+    config: AnnotateConfig | None = None,
+    *,
+    layer: str | None = None,
+    as_json: bool = False,
+) -> Annotation:
+    """Annotate a file, and print what was found."""
+    from agent.annotate import annotate_file
+
     with _bar() as progress:
         found, written = annotate_file(source, output, config, layer=layer, progress=progress)
     for notice in found.about.notices:
@@ -87,7 +103,7 @@ def annotate(
     else:
         sys.stdout.write(table(found))
     say(f"written: {written}")
-    return 0
+    return found
 
 
 def say(notice: str) -> None:

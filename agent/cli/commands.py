@@ -11,16 +11,18 @@ def register(app: typer.Typer) -> None:
     """Put every command on ``app``; called once, before it runs."""
     if app.registered_commands or app.registered_groups:
         return
-    from agent.cli import annotate, ask, data, doctor, graph, kg, literature
+    from agent.cli import annotate, ask, data, demo, doctor, exchange, graph, kg, literature
 
     app.command("term")(graph.term)
     app.command("path")(graph.path)
     app.command("neighbours")(graph.neighbours)
     app.command("neighbors", hidden=True, help="The same as neighbours.")(graph.neighbours)
     app.add_typer(data.app, name="data")
+    kg.app.command("export")(exchange.export)
     app.add_typer(kg.app, name="kg")
     app.command("search")(literature.search)
     app.add_typer(literature.index_app, name="index")
     app.command("doctor")(doctor.doctor)
     app.command("ask")(ask.ask)
     app.command("annotate")(annotate.annotate)
+    app.command("demo")(demo.demo)
