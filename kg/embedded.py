@@ -79,6 +79,7 @@ def ensure_built(progress: Progress | None = None, *, again: bool = False) -> Pa
         from kg.catalogue import load_all
 
         with lock(path):
+            paths, wanted = _inputs()
             if again or _built_of(path) != wanted:  # another process may have built it meanwhile
                 build(path, load_all(paths), fingerprint=wanted, progress=progress)
     return path
@@ -558,10 +559,19 @@ class EmbeddedGraph:
         )
         graph = networkx.DiGraph()
         graph.add_nodes_from((id_, {"label": label}) for id_, label in rows)
+        codes = _chosen_predicates(predicates) or []
+        edges = self._db.execute(
+            "SELECT DISTINCT a.id, b.id, e.predicate FROM edges e "
+            "JOIN nodes a ON a.node = e.subject JOIN nodes b ON b.node = e.object "
+            f"WHERE e.predicate IN ({_marks(codes)}) "
+            f"AND a.category IN ({_marks(chosen)}) AND b.category IN ({_marks(chosen)}) "
+            "AND NOT (e.negated OR a.obsolete OR b.obsolete) ORDER BY a.node, b.node, e.predicate",
+            [*codes, *chosen, *chosen],
+        )
         stated: dict[tuple[Curie, Curie], tuple[Curie, ...]] = {}
-        for subject, predicate, object_ in self.triples(predicates):
-            if subject in graph and object_ in graph:
-                stated[subject, object_] = (*stated.get((subject, object_), ()), predicate)
+        for subject, object_, code in edges:
+            pair = subject, object_
+            stated[pair] = (*stated.get(pair, ()), schema.CODES[code])
         graph.add_edges_from((a, b, {"predicates": some}) for (a, b), some in stated.items())
         return graph
 

@@ -88,7 +88,8 @@ CREATE TABLE lexicon (
 );
 CREATE TABLE words (word TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 CREATE VIRTUAL TABLE search USING fts5(
-    words, content='', detail=none, columnsize=0, prefix='1 2 3', tokenize="ascii tokenchars '_'"
+    words, content='', detail=none, columnsize=0, prefix='1 2 3 4',
+    tokenize="ascii tokenchars '_'"
 );
 CREATE TABLE counts (
     kind TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL, release TEXT NOT NULL,
