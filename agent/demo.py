@@ -158,18 +158,47 @@ def report(found: Comparison) -> str:
 
 
 def draw_umap(
-    xy: NDArray[np.float32], labels: Sequence[str], answers: Sequence[str], file: Path
+    xy: NDArray[np.float32],
+    labels: Sequence[str],
+    answers: Sequence[str],
+    hierarchy: Hierarchy,
+    mapped: Mapping[str, tuple[Curie, Curie]],
+    file: Path,
 ) -> Path:
-    """Write a picture: the true labels on the left, the answers on the right."""
+    """Write a picture: the true labels on the left, the answers on the right.
+
+    Each coarse class has one colour on both sides, in shades; what lies in none of them is grey.
+
+    Parameters
+    ----------
+    xy
+        Two coordinates a cell.
+    labels, answers, hierarchy, mapped
+        As for :func:`compare`.
+    file
+        The picture to write.
+    """
     from agent.picture import save
-    from agent.scatter import draw_cells, new_axes
+    from agent.scatter import draw_cells, new_axes, shades
+
+    name = dict(zip(hierarchy.ids, hierarchy.labels, strict=True))
+    counted = Counter(mapped[label][1] for label in labels)
+    classes = sorted(counted, key=lambda one: (-counted[one], one))
+    left_of: dict[str, list[str]] = {one: [] for one in [*classes, ""]}
+    right_of: dict[str, list[str]] = {one: [] for one in [*classes, ""]}
+    for label, _ in Counter(labels).most_common():
+        left_of[mapped[label][1]].append(label)
+    for answer, _ in Counter(answers).most_common():
+        family = _class(None if answer == UNKNOWN_LABEL else answer, classes, hierarchy)
+        right_of[family or ""].append(name.get(answer, answer))
 
     left = new_axes(13.0, 8.6)
     figure = left.get_figure(root=True)
     assert figure is not None, "the axes were made with a figure"
     left.set_subplotspec(figure.add_gridspec(1, 2)[0])
     right = figure.add_subplot(1, 2, 2)
-    draw_cells(xy, labels, title="sorted with antibodies", ax=left)
-    draw_cells(xy, answers, title="Celloquy, zero-shot", ax=right)
+    draw_cells(xy, labels, title="sorted with antibodies", colours=shades(left_of), ax=left)
+    said = [name.get(answer, answer) for answer in answers]
+    draw_cells(xy, said, title="Celloquy, zero-shot", colours=shades(right_of), ax=right)
     save(left, file)
     return file

@@ -19,7 +19,7 @@ from data.errors import BadInput, DependencyMissing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["MOST_COLOURS", "colours_for", "draw_cells", "new_axes"]
+__all__ = ["MOST_COLOURS", "colours_for", "draw_cells", "new_axes", "shades"]
 
 _OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 _TABLEAU = (
@@ -44,6 +44,30 @@ def colours_for(labels: Sequence[str], given: Mapping[str, str] | None = None) -
         if label not in found:
             found[label] = left.pop(0) if left and label != "unknown" else _REST
     return {label: found[label] for label in ranked}
+
+
+def shades(members: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Colours of labels that belong to families: a colour each family, a shade each member.
+
+    Parameters
+    ----------
+    members
+        Labels of each family; order decides who gets the purest shade. The family "" is grey.
+    """
+    found = {}
+    pure = iter((*_OKABE_ITO, *_TABLEAU))
+    for family, labels in members.items():
+        base = next(pure, _REST) if family else "#888888"
+        for place, label in enumerate(labels):
+            # Every second shade is darker, the others lighter, in growing steps.
+            step = (place + 1) // 2 * 0.9 / max(1, len(labels) // 2 + 1)
+            found[label] = _mixed(base, "#ffffff" if place % 2 else "#000000", min(step, 0.75))
+    return found
+
+
+def _mixed(colour: str, other: str, share: float) -> str:
+    pairs = [(int(colour[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
 
 def new_axes(width: float, height: float) -> Axes:

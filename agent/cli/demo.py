@@ -111,7 +111,8 @@ def _compare(cells: Path, target: Path, found: Annotation, picture: Path) -> Non
         umap = dataset.umap()
     ids = [str(one) for one in found.ids()]
     sys.stdout.write("\nBeside the populations that the cells were sorted into:\n\n")
-    sys.stdout.write(report(compare(labels, ids, found.hierarchy, label_map(ASSET))))
+    mapped = label_map(ASSET)
+    sys.stdout.write(report(compare(labels, ids, found.hierarchy, mapped)))
     assert umap is not None, "the file has a UMAP"
-    draw_umap(umap[1], labels, [str(one) for one in found.labels()], picture)
+    draw_umap(umap[1], labels, ids, found.hierarchy, mapped, picture)
     sys.stdout.write(f"\nwritten: {target} and {picture}\n")
