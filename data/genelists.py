@@ -20,7 +20,9 @@ from data.harmonise import harmonise
 
 __all__ = ["GeneList", "read_gene_lists", "with_symbols"]
 
-_GENES = re.compile(r"marker|gene", re.IGNORECASE)
+_GENES = re.compile(
+    r"(?:\w+[ _.-]){0,2}(?:marker|gene)s?(?:[ _.-](?:gene|list|set|name|symbol)s?)?", re.IGNORECASE
+)
 _NAME = re.compile(r"cluster|^name$|cell.?type|^id$", re.IGNORECASE)
 _TISSUE = re.compile(r"tissue|organ", re.IGNORECASE)
 _SPECIES = re.compile(r"species|organism", re.IGNORECASE)
@@ -109,7 +111,7 @@ def _species(one: GeneList) -> Species:
 def _tabular(lines: Sequence[str]) -> list[GeneList]:
     delimiter = "\t" if "\t" in lines[0] else ","
     header = next(csv.reader([lines[0]], delimiter=delimiter))
-    genes = [i for i, name in enumerate(header) if _GENES.search(name)]
+    genes = [i for i, name in enumerate(header) if _GENES.fullmatch(name.strip())]
     if len(header) < 2 or not genes:
         return []
     names = [i for i, name in enumerate(header) if _NAME.search(name) and i != genes[0]]
