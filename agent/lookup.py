@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from data.errors import AssetMissing, BadInput, DependencyMissing, UnknownTerm
+from data.errors import AssetMissing, BadInput, UnknownTerm
 from kg.graph import KnowledgeGraph
 from kg.mentions import Candidate
 from kg.neighbours import Neighbour, Neighbourhood, evidence_codes, neighbourhood, relation
@@ -37,18 +37,20 @@ def open_graph(uri: str | None = None) -> KnowledgeGraph:
     Parameters
     ----------
     uri
-        None for the file that is built from the fetched assets; it is built where it is not
-        there. Graph servers are not read yet.
+        None for the file that is built from the fetched assets (it is built where it is not
+        there); ``bolt://HOST:PORT`` for a server that `celloquy kg load` has filled.
 
     Raises
     ------
     AssetMissing
-        When the assets were not fetched.
+        When the assets were not fetched, or when the server holds no complete graph.
+    ServerUnavailable
+        When the server does not answer.
     """
     if uri is not None:
-        raise DependencyMissing(
-            f"{uri}: this version reads the built-in graph file only; leave --graph out"
-        )
+        from kg.cypher import Connection, CypherGraph
+
+        return CypherGraph.open(Connection(uri))
     from kg.embedded import EmbeddedGraph, ensure_built
 
     try:

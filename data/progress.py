@@ -1,4 +1,4 @@
-"""A progress bar on stderr for bytes that arrive; it is silent where it shall be."""
+"""A progress bar on stderr for what arrives; it is silent where it shall be."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 __all__ = ["bar"]
 
 
-def bar(title: str, total: int, *, show: bool, done: int = 0) -> Any:
-    """A tqdm bar over ``total`` bytes (0: not known), ``done`` of them there already."""
+def bar(title: str, total: int, *, show: bool, done: int = 0, unit: str = "B") -> Any:
+    """A tqdm bar over ``total`` units (0: not known), ``done`` of them there already."""
     from tqdm import tqdm
 
     return tqdm(
         desc=title,
         total=total or None,
         initial=done,
-        unit="B",
+        unit=unit,
         unit_scale=True,
         disable=not show,
         file=sys.stderr,

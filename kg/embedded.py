@@ -9,7 +9,6 @@ annotations by the hundred thousand are better read by index.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,18 +18,15 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from data import locations
-from data.errors import AssetMissing
 from kg import schema
 from kg.closure import decode, row
 from kg.graph import CANDIDATES, Count, Direction, LexicalEntry, by_shared_words
+from kg.graphfile import default_path, ensure_built, is_current, open_database
 from kg.lexicon import normalise
 from kg.terms import IS_A, Category, Curie, Edge, Release, Scope, Synonym, Term
 
 if TYPE_CHECKING:
     import networkx
-
-    from kg.build import Progress
 
 __all__ = ["EmbeddedGraph", "default_path", "ensure_built", "is_current"]
 
@@ -50,80 +46,6 @@ _TERM = (
     "n.obsolete, t.replaced_by, t.consider, t.taxon"
 )
 _ENTRY = "l.key, l.text, l.scope, n.id, n.category"
-
-
-def default_path() -> Path:
-    """Where the graph file of the fetched assets stands."""
-    return locations.graph() / "graph.sqlite"
-
-
-def ensure_built(progress: Progress | None = None, *, again: bool = False) -> Path:
-    """Build the graph file where there is none, or where its assets or its layout have changed.
-
-    Parameters
-    ----------
-    progress
-        Called with a line for each step of a build.
-    again
-        Build even where the file is current.
-
-    Raises
-    ------
-    AssetMissing
-        When a core asset that the graph is made of was not fetched.
-    """
-    path = default_path()
-    paths, wanted = _inputs()
-    if again or _built_of(path) != wanted:
-        from kg.build import build, lock
-        from kg.catalogue import load_all
-
-        with lock(path):
-            paths, wanted = _inputs()
-            if again or _built_of(path) != wanted:  # another process may have built it meanwhile
-                build(path, load_all(paths), fingerprint=wanted, progress=progress)
-    return path
-
-
-def _inputs() -> tuple[dict[str, Path], str]:
-    """The files that the graph is made of by asset, and a hash of all that goes into it."""
-    from data import sources
-    from kg.catalogue import SOURCES
-
-    digest = hashlib.sha256(schema.layout().encode())
-    known = sources.manifest()
-    paths, lacking = {}, []
-    for name in sorted({a for s in SOURCES.values() for a in (*s.assets, s.instead) if a}):
-        if sources.present(name):
-            paths[name] = sources.path(name)
-            digest.update(repr((name, known[name].release, known[name].files)).encode())
-        elif known[name].group == "core":
-            lacking.append(name)
-    if lacking:
-        raise AssetMissing(
-            f"the knowledge graph needs assets that are not in the cache: {', '.join(lacking)}; "
-            f"run: celloquy data fetch core"
-        )
-    digest.update(Path(sources.__file__).with_name("markers.tsv").read_bytes())
-    for module in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(module.read_bytes())  # another reader may read another graph
-    return paths, digest.hexdigest()
-
-
-def is_current() -> bool:
-    """Whether the graph file is there and made of the assets and tables of today."""
-    return _built_of(default_path()) == _inputs()[1]
-
-
-def _built_of(path: Path) -> str | None:
-    """The fingerprint of the file at ``path``; None where it cannot be used."""
-    if not path.exists():
-        return None
-    try:
-        with EmbeddedGraph.open(path) as graph:
-            return graph.fingerprint
-    except (AssetMissing, sqlite3.Error):
-        return None
 
 
 class EmbeddedGraph:
@@ -147,29 +69,7 @@ class EmbeddedGraph:
             When it is not there or was built by another version; the message says what to run.
         """
         path = path or default_path()
-        if not path.is_file():
-            raise AssetMissing(f"no knowledge graph at {path}; run: celloquy kg build")
-        # Never written after it was moved into place: no locks, no log, no look at the clock.
-        db = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro&immutable=1",
-            uri=True,
-            check_same_thread=False,
-            isolation_level=None,
-        )
-        try:
-            ours = db.execute("PRAGMA application_id").fetchone()[0] == schema.APPLICATION_ID
-            layout = (
-                db.execute("SELECT value FROM meta WHERE name = 'layout'").fetchone()
-                if ours
-                else None
-            )
-        except sqlite3.DatabaseError:
-            ours, layout = False, None
-        if layout is None or layout[0] != schema.layout():
-            db.close()
-            what = "was built by another version of Celloquy" if ours else "is no graph file"
-            raise AssetMissing(f"{path} {what}; run: celloquy kg build")
-        db.execute("PRAGMA mmap_size=1073741824")
+        db = open_database(path)
         return cls(db, path)
 
     def __enter__(self) -> EmbeddedGraph:
@@ -292,6 +192,17 @@ class EmbeddedGraph:
             for one in rows:
                 found.setdefault(one[0], []).append(_entry(one))
         return found
+
+    def all_names(self) -> Iterator[tuple[int, LexicalEntry]]:
+        """Every name with its number, in search order, read as it is asked for."""
+        rows = self._db.execute(
+            f"SELECT {_ENTRY}, l.entry FROM lexicon l JOIN nodes n USING (node) ORDER BY l.entry"
+        )
+        return ((one[-1], _entry(one)) for one in rows)
+
+    def count_names(self) -> int:
+        """How many names the graph has."""
+        return int(self._db.execute("SELECT count(*) FROM lexicon").fetchone()[0])
 
     def search(
         self, text: str, *, categories: Iterable[Category] = (), limit: int = 20

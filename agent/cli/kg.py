@@ -6,7 +6,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -83,6 +83,44 @@ def stats(
             typer.echo(notice if notice.startswith(source) else f"{source}: {notice}")
     elif said:
         typer.echo(f"\n{len(said)} notices of what was passed over: celloquy kg stats --notices")
+
+
+@app.command()
+def load(
+    uri: Annotated[str, typer.Option(help="The server, as bolt://HOST:PORT.")],
+    user: Annotated[
+        str | None, typer.Option(help="Its user [default: CELLOQUY_GRAPH_USER or neo4j].")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option(help="Its database [default: CELLOQUY_GRAPH_DATABASE or neo4j].")
+    ] = None,
+) -> None:
+    """Copy the built graph to a graph server; goes on where a stopped load left off.
+
+    The password comes from CELLOQUY_GRAPH_PASSWORD. Loading a graph that is already there changes
+    nothing; another graph of Celloquy's in the database is replaced.
+    """
+    from agent.lookup import open_graph
+    from data.progress import bar
+    from kg.boltload import load as copy
+    from kg.cypher import Connection
+    from kg.embedded import EmbeddedGraph
+
+    given = {key: value for key, value in {"user": user, "database": database}.items() if value}
+    graph = open_graph()
+    assert isinstance(graph, EmbeddedGraph)  # no address was given
+    bars: dict[str, Any] = {}
+
+    def show(part: str, done: int, total: int) -> None:
+        if part not in bars:
+            bars[part] = bar(part, total, show=not options.quiet, done=done, unit=" rows")
+        bars[part].update(done - bars[part].n)
+        if done >= total:
+            bars[part].close()
+
+    report = copy(graph, Connection(uri, **given), show)
+    rows = ", ".join(f"{n:,} {part}" for part, n in report.rows.items())
+    typer.echo(f"{uri}: {rows}; {report.written:,} written now")
 
 
 def _table(counts: Sequence[Count]) -> list[str]:
