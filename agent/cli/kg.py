@@ -106,7 +106,8 @@ def load(
     from kg.cypher import Connection
     from kg.embedded import EmbeddedGraph
 
-    given = {key: value for key, value in {"user": user, "database": database}.items() if value}
+    there = Connection(uri)
+    there = dataclasses.replace(there, user=user or there.user, database=database or there.database)
     graph = open_graph()
     assert isinstance(graph, EmbeddedGraph)  # no address was given
     bars: dict[str, Any] = {}
@@ -118,7 +119,7 @@ def load(
         if done >= total:
             bars[part].close()
 
-    report = copy(graph, Connection(uri, **given), show)
+    report = copy(graph, there, show)
     rows = ", ".join(f"{n:,} {part}" for part, n in report.rows.items())
     typer.echo(f"{uri}: {rows}; {report.written:,} written now")
 
