@@ -268,9 +268,15 @@ _INSTEAD = {source.assets[0]: source.instead for source in SOURCES.values() if s
 
 
 def assets_needed(sources: Iterable[str] = ()) -> tuple[str, ...]:
-    """Names of the assets that the sources (if none is named: all not optional) are read from."""
-    chosen = [_source(name) for name in sources]
-    chosen = chosen or [source for source in SOURCES.values() if not source.optional]
+    """Names of the assets that the sources are read from.
+
+    If none is named, those of all sources that are not optional and need no official file.
+    """
+    chosen = [_source(name) for name in sources] or [
+        source
+        for source in SOURCES.values()
+        if not source.optional and not set(source.assets) & set(_INSTEAD.values())
+    ]
     return tuple(dict.fromkeys(asset for source in chosen for asset in source.assets))
 
 

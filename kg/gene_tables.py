@@ -135,23 +135,38 @@ def _human(row: Mapping[str, str], release: Release, shared: frozenset[str]) -> 
 
 
 def read_mgi(path: Path, release: Release) -> Loaded:
-    """Read mouse genes; the table has no full names and no cross-references but Ensembl's."""
-    table = list(rows(path, _MGI_COLUMNS))
-    shared = _shared([row["symbol"], *_listed(row["synonyms"], "|")] for row in table)
+    """Read mouse genes; the table has no full names and no cross-references but Ensembl's.
+
+    A gene that stands on several lines, each with an Ensembl id of its own, is one gene.
+    """
+    table: dict[str, list[dict[str, str]]] = {}
+    for row in rows(path, _MGI_COLUMNS):
+        table.setdefault(row["ID"], []).append(row)
+    shared = _shared([of[0]["symbol"], *_mouse_names(of)] for of in table.values())
     terms = tuple(
         Term(
-            id=f"MGI:{row['ID']}",
-            label=row["symbol"],
+            id=f"MGI:{key}",
+            label=of[0]["symbol"],
             category=Category.GENE,
             source=release.source,
             release=release.version,
-            synonyms=tuple(_synonyms(row["symbol"], _listed(row["synonyms"], "|"), shared)),
-            xrefs=tuple(f"ENSEMBL:{key}" for key in _listed(row["ensembl"], "|")),
+            synonyms=tuple(_synonyms(of[0]["symbol"], _mouse_names(of), shared)),
+            xrefs=tuple(
+                dict.fromkeys(
+                    f"ENSEMBL:{id_}" for row in of for id_ in _listed(row["ensembl"], "|")
+                )
+            ),
             taxon=MOUSE,
         )
-        for row in table
+        for key, of in table.items()
     )
-    return Loaded(release, terms)
+    several = sum(len(of) > 1 for of in table.values())
+    notices = (f"{release.source}: {several} genes stand on several lines, made one",)
+    return Loaded(release, terms, (), notices if several else ())
+
+
+def _mouse_names(of: Sequence[Mapping[str, str]]) -> list[str]:
+    return [name for row in of for name in (row["symbol"], *_listed(row["synonyms"], "|"))]
 
 
 def read_hcop(path: Path, release: Release, human: GeneIndex, mouse: GeneIndex) -> Loaded:
