@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from data.cache import as_umask_says
 from data.errors import BadInput, CelloquyError
 from kg import schema
 from kg.closure import write_closures
@@ -94,7 +95,7 @@ def build(
             _Stage(db, say).take(loaded)
             _finish(db, fingerprint, say)
         _sync(scratch)
-        scratch.chmod(0o644)  # mkstemp's files are for their owner alone; a cache may be shared
+        as_umask_says(scratch)
         scratch.replace(path)
     except sqlite3.OperationalError as error:
         raise CelloquyError(f"the graph cannot be written to {path.parent}: {error}") from error

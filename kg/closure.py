@@ -10,14 +10,16 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 from kg import schema
 from kg.terms import PREDICATES
 
 __all__ = ["decode", "hops_from", "row", "write_closures"]
 
-Neighbours = Mapping[int, Sequence[int]]
+Node = TypeVar("Node", bound=Hashable)
+Neighbours: TypeAlias = Mapping[Node, Sequence[Node]]
 
 
 def row(node: int, closure: int) -> int:
@@ -30,7 +32,7 @@ def decode(nodes: bytes, hops: bytes) -> tuple[array[int], array[int]]:
     return array("i", nodes), array("B", hops)
 
 
-def hops_from(start: int, neighbours: Neighbours) -> dict[int, int]:
+def hops_from(start: Node, neighbours: Neighbours[Node]) -> dict[Node, int]:
     """Every node that can be reached, with its distance, nearest first; ``start`` is 0."""
     found = {start: 0}
     level, hop = [start], 0
@@ -69,7 +71,7 @@ def write_closures(db: sqlite3.Connection) -> Iterator[tuple[str, str]]:
     yield from _cycles(db, up)
 
 
-def _affected(touched: set[int], neighbours: Neighbours) -> list[int]:
+def _affected(touched: set[int], neighbours: Neighbours[int]) -> list[int]:
     """The nodes whose closure the new edges change: those that reach an end of one."""
     found = set(touched)
     stack = list(touched)
@@ -82,7 +84,7 @@ def _affected(touched: set[int], neighbours: Neighbours) -> list[int]:
 
 
 def _write(
-    db: sqlite3.Connection, table: str, closure: int, nodes: list[int], neighbours: Neighbours
+    db: sqlite3.Connection, table: str, closure: int, nodes: list[int], neighbours: Neighbours[int]
 ) -> None:
     def rows() -> Iterator[tuple[int, bytes, bytes]]:
         for node in nodes:
@@ -97,7 +99,7 @@ def _write(
     db.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows())
 
 
-def _cycles(db: sqlite3.Connection, up: Neighbours) -> Iterator[tuple[str, str]]:
+def _cycles(db: sqlite3.Connection, up: Neighbours[int]) -> Iterator[tuple[str, str]]:
     """One notice for each source with terms above themselves."""
     below: dict[int, int] = defaultdict(int)
     for parents in up.values():

@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UnknownTerm
+from kg.closure import hops_from
 from kg.graph import KnowledgeGraph
 from kg.terms import IS_A, Category, Curie
 
@@ -104,9 +105,11 @@ class Similarity:
         pseudocount: float = 1.0,
     ) -> Similarity:
         """Read the current terms of ``categories`` and their ancestors over ``predicates``."""
-        terms = [term.id for category in categories for term in graph.terms_of(category)]
-        ids = sorted(terms)
-        ancestors = [graph.ancestors(one, predicates) for one in ids]
+        ids = sorted(term.id for category in categories for term in graph.terms_of(category))
+        up: dict[Curie, list[Curie]] = {}
+        for subject, _, object_ in graph.triples(predicates):
+            up.setdefault(subject, []).append(object_)
+        ancestors = [hops_from(one, up) for one in ids]
         return cls(ids, ancestors, annotations, pseudocount=pseudocount)
 
     def __len__(self) -> int:

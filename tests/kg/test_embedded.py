@@ -17,6 +17,7 @@ import pytest
 
 from data.errors import AssetMissing, BadInput, CelloquyError
 from kg import build as build_module
+from kg import graphfile
 from kg.build import build, lock
 from kg.embedded import EmbeddedGraph
 from kg.source import Loaded
@@ -188,6 +189,39 @@ def test_two_processes_do_not_build_at_once(
         pass
 
 
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from data.errors import CelloquyError
+from kg.build import build
+from kg.source import Loaded
+from tests.strategies import RELEASE, term
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+terms = [term(f"CL:{n:07d}", definition="x" * 500) for n in range(4000)]
+try:
+    build(Path(sys.argv[1]), [Loaded(RELEASE, terms)])
+except CelloquyError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path) -> None:
+    built(tmp_path, Loaded(RELEASE, [A])).close()
+    result = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "graph.sqlite")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.startswith("the graph cannot be written to")
+    assert result.stdout.count("\n") == 1
+    assert names(tmp_path) == ["graph.sqlite"]
+    with EmbeddedGraph.open(tmp_path / "graph.sqlite") as graph:
+        assert graph.term(A.id) == A
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CelloquyError, match="cannot be written"):
@@ -211,6 +245,28 @@ def test_what_cannot_be_opened_says_what_to_run(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(AssetMissing, match="was built by another version of Celloquy"):
         EmbeddedGraph.open(path)
+
+
+def test_each_layout_has_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = graphfile.default_path()
+    assert here.name.startswith("graph-")
+    assert here == graphfile.default_path()
+    monkeypatch.setattr("kg.schema.VERSION", 1000)
+    assert graphfile.default_path() != here
+    assert graphfile.default_path().parent == here.parent
+
+
+def test_files_of_other_layouts_go_after_a_while(tmp_path: Path) -> None:
+    mine, old, young = (
+        tmp_path / f"graph-{layout}.sqlite" for layout in ("11111111", "22222222", "33333333")
+    )
+    for path in (mine, old, young):
+        path.write_bytes(b"")
+    long_ago = time.time() - 2 * graphfile.UNUSED_SECONDS
+    os.utime(mine, (long_ago, long_ago))
+    os.utime(old, (long_ago, long_ago))
+    graphfile._drop_unused(mine)
+    assert names(tmp_path) == [mine.name, young.name]
 
 
 def test_reading_never_writes(tmp_path: Path) -> None:
