@@ -125,8 +125,10 @@ class _Reading:
         return edges
 
     def _cells(self) -> Iterator[list[str]]:
-        opener = gzip.open if self.path.suffix == ".gz" else open
         try:
+            with self.path.open("rb") as raw:
+                zipped = raw.read(2) == b"\x1f\x8b"
+            opener = gzip.open if zipped else open
             with opener(self.path, "rt", encoding="utf-8", newline="\n") as file:
                 for self.number, line in enumerate(file, 1):
                     if line.startswith("!"):

@@ -112,7 +112,8 @@ class _Shelf:
 
     @cached_property
     def hgnc(self) -> Loaded:
-        return read_hgnc(self.paths["hgnc"], self.release("HGNC", "hgnc"))
+        asset = self.asset("hgnc")
+        return read_hgnc(self.paths[asset], self.release("HGNC", asset))
 
     @cached_property
     def mgi(self) -> Loaded:
@@ -243,7 +244,7 @@ SOURCES: Mapping[str, Source] = {
         ),
         Source("MONDO", ("mondo",), lambda shelf: shelf.mondo),
         Source("GO", ("go",), lambda shelf: shelf.go, instead="go-obo"),
-        Source("HGNC", ("hgnc",), lambda shelf: shelf.hgnc),
+        Source("HGNC", ("hgnc",), lambda shelf: shelf.hgnc, instead="hgnc-current"),
         Source("MGI", ("mgi",), lambda shelf: shelf.mgi),
         Source("GOA-human", ("gaf-human", "hgnc", "go"), _goa_human, instead="goa-human-current"),
         Source("GOA-mouse", ("gaf-mouse", "mgi", "go"), _goa_mouse),

