@@ -198,7 +198,7 @@ def _ontology_term(text: str, graph: KnowledgeGraph) -> Candidate:
     found = candidates(text, graph, categories=_ONTOLOGIES)
     if not found and is_curie(text):
         raise UnknownTerm(f"no term {text} in the graph; find one with: celloquy term NAME")
-    found = found or ground_label(text, graph)
+    found = found or tuple(c for c in ground_label(text, graph) if c.how != "part")
     if not found:
         raise UnknownTerm(f"{text!r} names no term; find one with: celloquy term {text!r}")
     first, *others = found
@@ -235,7 +235,9 @@ def term(
     found = candidates(text, store, categories=categories, limit=limit)
     if not found and (not categories or Category.CELL_TYPE in categories):
         found = ground_label(text, store, limit=limit)
-    return list(found) or _similar(text, categories, limit, store)
+    if found and found[0].how != "part":
+        return list(found)
+    return [*found, *_similar(text, categories, limit - len(found), store)]
 
 
 def _similar(

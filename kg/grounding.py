@@ -256,7 +256,7 @@ def _keys(text: str, tokens: Sequence[Token]) -> list[_Key]:
     if len(words) > 1 and _worth_varying(words):
         capital = tokens[-1].text[-1:].isupper()
         keys.extend(
-            _Key(v.key, v.factor, v.scope, v.notice, "phenotype" if v.factor < 0.97 else "name")
+            _Key(v.key, v.factor, v.scope, v.notice, v.how)
             for v in variants(words, open_end=capital)
         )
     return keys

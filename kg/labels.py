@@ -60,7 +60,10 @@ _STATES = frozenset(
 )
 # Parts that say too little to stand for a whole label.
 _EMPTY = frozenset({"cell", "cells", "cell type", "other", "unknown", "immune", "blood", "human"})
-_DENYING = frozenset({"non", "not", "no", "without", "anti"})
+# Words after which a name is denied, or says where something else is.
+_DENYING = frozenset(
+    {"non", "not", "no", "without", "anti", "of", "in", "by", "for", "from", "to", "with"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,5 +320,6 @@ class _Labels:
             if named:
                 _, part, candidate = min(named, key=lambda entry: entry[0])
                 notice = f"only {part!r} of the label is a name"
-                return _changed([candidate], 0.65, notice, Scope.NARROW)
+                changed = _changed([candidate], 0.65, notice, Scope.NARROW)
+                return [replace(c, how="part") for c in changed]
         return []

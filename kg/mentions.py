@@ -13,10 +13,11 @@ from kg.terms import Category, Curie, Scope
 __all__ = ["SCOPE_SCORE", "Candidate", "How", "Mention"]
 
 How: TypeAlias = Literal[
-    "name", "abbreviation", "phenotype", "words", "spelling", "identifier", "organism"
+    "name", "abbreviation", "phenotype", "words", "spelling", "identifier", "organism", "part"
 ]
 """By what a text was matched: a name as written, a curated short name, surface markers put
-together, the words of a name in another order, a corrected spelling, an id, an organism."""
+together, the words of a name in another order, a corrected spelling, an id, an organism; or only
+a part of it was."""
 
 SCOPE_SCORE: dict[Scope, float] = {
     Scope.LABEL: 1.0,

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kg.mentions import How
 from kg.terms import Scope
 
 __all__ = [
@@ -69,6 +70,7 @@ class Variant:
     factor: float
     scope: Scope | None = None
     notice: str = ""
+    how: How = "name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def variants(words: tuple[str, ...], *, open_end: bool = True) -> Iterator[Varia
         complete = tuple("cell" if word == "lymphocyte" else word for word in words)
     elif len(words) > 2 and words[-1] == "cell" and words[-2] in LINEAGE_LETTERS:
         # Some names have the noun in one form only ("pre-B-lymphocyte").
-        yield Variant(" ".join((*words[:-1], "lymphocyte")), 0.98)
+        yield Variant(" ".join((*words[:-1], "lymphocyte")), 0.94)
     elif open_end and words[-1] in LINEAGE_LETTERS:
         complete = (*words, "cell")
     for variant in _orders(words, complete):
@@ -155,19 +157,19 @@ def variants(words: tuple[str, ...], *, open_end: bool = True) -> Iterator[Varia
 
 def _orders(words: tuple[str, ...], complete: tuple[str, ...]) -> Iterator[Variant]:
     if complete != words and len(complete) > 1:
-        yield Variant(" ".join(complete), 0.98)
+        yield Variant(" ".join(complete), 0.94)
     parts = phenotype(complete)
     if parts is None or not (parts.markers or parts.states):
         return
     implied = not parts.lineage and parts.head == ("t", "cell") and _is_cd4_or_cd8(parts)
     notice = "a bare marker is read as positive" if parts.bare else ""
     for order in _arrangements(parts, parts.lineage):
-        yield Variant(" ".join(order), 0.96, None, notice)
+        yield Variant(" ".join(order), 0.96, None, notice, "phenotype")
     if implied:
         reading = "read as the alpha-beta T cell, the usual meaning"
         joined = f"{notice}; {reading}" if notice else reading
         for order in _arrangements(parts, _ALPHA_BETA):
-            yield Variant(" ".join(order), 0.94, Scope.BROAD, joined)
+            yield Variant(" ".join(order), 0.94, Scope.BROAD, joined, "phenotype")
 
 
 def _is_cd4_or_cd8(parts: Phenotype) -> bool:

@@ -30,6 +30,7 @@ from kg.terms import (
     Category,
     Curie,
     Edge,
+    Predicate,
     Term,
 )
 
@@ -400,12 +401,24 @@ def relation(word: str) -> Curie:
     >>> relation("involved_in"), relation("RO:0002331")
     ('RO:0002331', 'RO:0002331')
     """
-    wanted = word.strip().lower().replace("_", " ").replace("-", " ")
-    for row in PREDICATES.values():
-        names = {row.id.lower().replace("_", " "), row.label.lower(), row.inverse_label.lower()}
-        names |= {name.removeprefix("molecularly ") for name in names}
-        names |= {row.id.split(":", 1)[1].lower().replace("_", " ")}
-        if wanted in names:
-            return row.id
+    wanted = _plain(word)
+    # A label before an inverse one: "has part" is a relation, and part of read backwards.
+    for names in (_names, _inverse_names):
+        for row in PREDICATES.values():
+            if wanted in names(row):
+                return row.id
     labels = ", ".join(sorted({row.label for row in PREDICATES.values()}))
     raise BadInput(f"{word!r} is no relation of the graph; expected one of: {labels}")
+
+
+def _plain(word: str) -> str:
+    words = word.strip().lower().replace("_", " ").replace("-", " ")
+    return words.removeprefix("molecularly ")
+
+
+def _names(row: Predicate) -> set[str]:
+    return {_plain(row.id), _plain(row.id.split(":", 1)[1]), _plain(row.label)}
+
+
+def _inverse_names(row: Predicate) -> set[str]:
+    return {_plain(row.inverse_label)}

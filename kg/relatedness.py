@@ -148,9 +148,13 @@ def upward(predicates: str | Iterable[str] | None, category: Category) -> tuple[
     if predicates is None:
         return tuple(HIERARCHY) if category is Category.ANATOMY else (IS_A,)
     words = predicates.split(",") if isinstance(predicates, str) else list(predicates)
-    chosen = [_LETTERS.get(word.strip()) or relation(word) for word in words if word.strip()]
+    expected = BadInput(f"predicates are {words}; expected i (is a), p (part of), or both")
+    try:
+        chosen = [_LETTERS.get(word.strip()) or relation(word) for word in words if word.strip()]
+    except BadInput as error:
+        raise expected from error
     if not chosen or any(not PREDICATES[one].hierarchical for one in chosen):
-        raise BadInput(f"predicates are {words}; expected i (is a), p (part of), or both")
+        raise expected
     if category is Category.ANATOMY and {IS_A, PART_OF} <= set(chosen):
         chosen.append(IS_A_OR_PART_OF)
     return tuple(dict.fromkeys(chosen))
