@@ -138,8 +138,22 @@ class _File:
         return "raw/X" if matrix == "raw.X" else matrix
 
     def rows(self, matrix: str) -> Rows:
-        node = self.file[self._place(matrix)]
-        return on_disk(node, self.structure.matrices[matrix], f"{self.name}: {matrix}")
+        with self._reading(matrix):
+            node = self.file[self._place(matrix)]
+            return on_disk(node, self.structure.matrices[matrix], f"{self.name}: {matrix}")
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Turn every way in which HDF5 and anndata report damage into one clear line."""
+        try:
+            yield
+        except CelloquyError:
+            raise
+        except Exception as error:  # anndata's "no reader for this type" has no public name
+            why = str(error).partition("\n")[0] or type(error).__name__
+            raise BadFile(
+                f"{self.name}: {what} cannot be read ({why}); write the file again"
+            ) from error
 
     def _var(self, matrix: str) -> h5py.Group:
         return self.file["raw/var" if matrix == "raw.X" else "var"]
@@ -164,8 +178,9 @@ class _File:
 
     def columns(self) -> list[str]:
         table = self.file["obs"]
-        skip = {_text(table.attrs["_index"]), "__categories"}
-        order = [_text(name) for name in table.attrs.get("column-order", [])]
+        with self._reading("the list of columns of obs"):
+            skip = {_text(table.attrs["_index"]), "__categories"}
+            order = [_text(name) for name in table.attrs.get("column-order", [])]
         names = [name for name in table if name not in skip]
         return sorted(names, key=lambda n: order.index(n) if n in order else len(order))
 
@@ -178,30 +193,25 @@ class _File:
     def _index(self, table: h5py.Group) -> NDArray[np.object_]:
         from anndata.io import read_elem
 
-        names = read_elem(table[_text(table.attrs["_index"])])
-        return np.asarray([_text(name) for name in names], dtype=object)
+        with self._reading(f"the index of {table.name.strip('/')}"):
+            names = read_elem(table[_text(table.attrs["_index"])])
+            return np.asarray([_text(name) for name in names], dtype=object)
 
     def _series(self, table: h5py.Group, key: str) -> Any:
         import pandas as pd
         from anndata.io import read_elem
 
-        node = table[key]
-        try:
+        with self._reading(f"column {key!r} of {table.name.strip('/')}"):
+            node = table[key]
             if isinstance(node, h5py.Dataset) and "categories" in node.attrs:
                 # anndata 0.7: codes here, categories behind a reference that the guard checked.
                 labels = self.file[f"{table.name}/__categories/{key}"][...].tolist()
                 labels = [_text(v) if isinstance(v, bytes) else v for v in labels]
                 return pd.Categorical.from_codes(node[...].tolist(), pd.Index(labels))
             values = read_elem(node)
-        except (KeyError, ValueError, TypeError, OSError, AttributeError, IndexError) as error:
-            why = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise BadFile(
-                f"{self.name}: column {key!r} of {table.name.strip('/')} cannot be read ({why}); "
-                "write the file again"
-            ) from error
-        if isinstance(values, np.ndarray) and values.dtype.kind == "O":
-            return np.asarray([_text(v) for v in values], dtype=object)
-        return values
+            if isinstance(values, np.ndarray) and values.dtype.kind == "O":
+                return np.asarray([_text(v) for v in values], dtype=object)
+            return values
 
     def embeddings(self) -> list[str]:
         return sorted(self.file["obsm"]) if "obsm" in self.file else []
@@ -209,7 +219,8 @@ class _File:
     def embedding(self, key: str) -> NDArray[Any]:
         from anndata.io import read_elem
 
-        return _array(read_elem(self.file["obsm"][key]))
+        with self._reading(f"obsm/{key}"):
+            return _array(read_elem(self.file["obsm"][key]))
 
     def close(self) -> None:
         self.file.close()

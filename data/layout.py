@@ -103,6 +103,7 @@ class Layout:
             name: self._matrix(name, place, legacy) for name, place in self._matrix_places()
         }
         n_cells, n_genes = self._shape()
+        self._other_sparse()
         self._tables(n_cells, n_genes, legacy)
         self._whole()
         return Structure(n_cells, n_genes, legacy, matrices, self._largest_chunk())
@@ -148,27 +149,36 @@ class Layout:
                     f"<= {self.limits.matrix:,}",
                 )
             return "dense"
-        group = self.groups[place]
-        kind = _text(group.attrs.get("encoding-type", group.attrs.get("h5sparse_format", "")))
-        layout = kind.removesuffix("_matrix")
-        if layout not in ("csr", "csc"):
+        kind = self._encoding(place)
+        if kind not in ("csr", "csc"):
             raise self.bad(
-                f"{name} is stored as {kind or 'an unnamed group'!r}; expected an array, a "
-                "csr_matrix or a csc_matrix"
+                f"{name} is stored as {kind or 'a group'}, which is no matrix; expected an array, "
+                "a csr_matrix or a csc_matrix"
             )
+        self._sparse(name, place, kind, sys.maxsize if legacy else self.budget)
+        return kind
+
+    def _encoding(self, place: str) -> str:
+        attributes = self.groups[place].attrs
+        kind = attributes.get("encoding-type", attributes.get("h5sparse_format", ""))
+        return _text(kind).removesuffix("_matrix")
+
+    def _sparse(self, name: str, place: str, kind: str, budget: int) -> None:
+        group = self.groups[place]
         shape = group.attrs.get("shape", group.attrs.get("h5sparse_shape"))
         if shape is None or np.shape(shape) != (2,):
             raise self.bad(f"{name} does not say its shape; expected two numbers")
-        stored.check_sparse(
-            self.path,
-            name,
-            group,
-            layout,
-            (int(shape[0]), int(shape[1])),
-            self.limits.loaded,
-            sys.maxsize if legacy else self.budget,
-        )
-        return layout
+        size = (int(shape[0]), int(shape[1]))
+        stored.check_sparse(self.path, name, group, kind, size, self.limits.loaded, budget)
+
+    def _other_sparse(self) -> None:
+        """Check sparse arrays elsewhere in full: they are read whole, and a bad one crashes."""
+        checked = {place for _, place in self._matrix_places()}
+        for place in self.groups:
+            if place not in checked and place:
+                kind = self._encoding(place)
+                if kind in ("csr", "csc"):
+                    self._sparse(place, place, kind, sys.maxsize)
 
     def _shape(self) -> tuple[int, int]:
         n_cells, n_genes = self._rows("obs"), self._rows("var")

@@ -13,6 +13,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -53,7 +55,7 @@ class Rows(Protocol):
 def on_disk(node: Any, layout: str, what: str) -> Rows:
     """Rows of an HDF5 dataset or of a group that holds a sparse matrix; ``what`` names it."""
     if layout == "dense":
-        return _Dense(node)
+        return _Dense(node, what)
     shape = node.attrs.get("shape", node.attrs.get("h5sparse_shape"))
     parts = node["data"], node["indices"], np.asarray(node["indptr"][...], dtype=np.int64)
     if layout == "csr":
@@ -66,7 +68,7 @@ def in_memory(matrix: Any, what: str) -> Rows:
     if hasattr(matrix, "tocsr"):
         rows = sp.csr_matrix(matrix)
         return _Compressed(rows.data, rows.indices, np.asarray(rows.indptr), rows.shape, what)
-    return _Dense(matrix)
+    return _Dense(matrix, what)
 
 
 def canonical(
@@ -87,6 +89,18 @@ def canonical(
     return block
 
 
+@contextmanager
+def _reading(what: str, start: int, stop: int) -> Iterator[None]:
+    """Say which cells could not be read: a damaged chunk shows only when it is unpacked."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise BadFile(
+            f"{what} cannot be read from cell {start} to {stop} ({str(error).splitlines()[0]}); "
+            "copy or download the file again"
+        ) from error
+
+
 class _Compressed:
     """Compressed rows: a block is one slice of the values and one of the indices."""
 
@@ -99,13 +113,11 @@ class _Compressed:
 
     def read(self, start: int, stop: int) -> Csr:
         low, high = int(self.indptr[start]), int(self.indptr[stop])
-        return canonical(
-            np.asarray(self.data[low:high]),
-            np.asarray(self.indices[low:high]),
-            self.indptr[start : stop + 1] - low,
-            self.shape[1],
-            self.what,
-        )
+        with _reading(self.what, start, stop):
+            values = np.asarray(self.data[low:high])
+            columns = np.asarray(self.indices[low:high])
+        pointers = self.indptr[start : stop + 1] - low
+        return canonical(values, columns, pointers, self.shape[1], self.what)
 
     def close(self) -> None:
         return
@@ -114,15 +126,16 @@ class _Compressed:
 class _Dense:
     """A dense array, on disk or in memory, read in pieces of ``DENSE_BYTES``."""
 
-    def __init__(self, values: Any) -> None:
-        self.values = values
+    def __init__(self, values: Any, what: str) -> None:
+        self.values, self.what = values, what
         self.shape = (int(values.shape[0]), int(values.shape[1]) if len(values.shape) > 1 else 1)
 
     def read(self, start: int, stop: int) -> Csr:
         step = max(1, DENSE_BYTES // max(1, self.shape[1] * 8))
         pieces = []
         for first in range(start, stop, step):
-            part = self.values[first : min(first + step, stop)]
+            with _reading(self.what, start, stop):
+                part = self.values[first : min(first + step, stop)]
             part = part.compute() if hasattr(part, "compute") else part
             array = np.asarray(part, dtype=np.float64).reshape(-1, self.shape[1])
             pieces.append(sp.csr_matrix(array))
@@ -148,7 +161,8 @@ class _Turned:
     def read(self, start: int, stop: int) -> Csr:
         if self._rows is None:
             small = int(self.indptr[-1]) <= TURN_ENTRIES
-            self._rows = self._turn_in_memory() if small else self._turn_on_disk()
+            with _reading(self.what, 0, self.shape[0]):
+                self._rows = self._turn_in_memory() if small else self._turn_on_disk()
         return self._rows.read(start, stop)
 
     def close(self) -> None:

@@ -17,12 +17,13 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
-from data import stored
+from data import headers, stored
 from data.errors import BadFile
 from data.layout import Contents, Layout, Limits, Structure, logical_bytes
 
@@ -68,9 +69,9 @@ def check(path: Path | str, limits: Limits | None = None, *, thorough: bool = Fa
     """
     path = Path(path)
     limits = limits or Limits()
-    with open_file(path) as file:
+    with open_file(path) as file, path.open("rb") as handle:
         try:
-            return _Guard(path, file, limits, thorough).run()
+            return _Guard(path, file, handle, limits, thorough).run()
         except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
             if isinstance(error, BadFile):
                 raise
@@ -126,8 +127,11 @@ def _is_hdf5(path: Path) -> None:
 class _Guard:
     """One walk over one open file."""
 
-    def __init__(self, path: Path, file: h5py.File, limits: Limits, thorough: bool) -> None:
-        self.file, self.limits = file, limits
+    def __init__(
+        self, path: Path, file: h5py.File, handle: BinaryIO, limits: Limits, thorough: bool
+    ) -> None:
+        self.file, self.handle, self.limits = file, handle, limits
+        self.heaps: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
         self.budget = sys.maxsize if thorough else stored.UNPACK_BUDGET
         self.datasets: dict[str, h5py.Dataset] = {}
         self.groups: dict[str, h5py.Group] = {}
@@ -137,11 +141,15 @@ class _Guard:
         self.unsafe, self.bad = self.contents.unsafe, self.contents.bad
 
     def run(self) -> Structure:
+        sizes = self.file.id.get_create_plist().get_sizes()
+        if sizes != (8, 8):
+            raise self.bad(f"its addresses have {sizes[0]} bytes; expected 8")
         self._walk()
         for name, target in self.soft:
             self._soft_link(name, target)
         for name, dataset in self.datasets.items():
             self._dataset(name, dataset)
+        headers.check_heaps(self.contents.path, np.concatenate(self.heaps))
         return Layout(self.contents, self.limits, self.budget).structure()
 
     # --- links -----------------------------------------------------------------------------
@@ -233,15 +241,39 @@ class _Guard:
     # --- what one object may ask for --------------------------------------------------------
 
     def _attributes(self, name: str, object_id: Any) -> None:
-        for i in range(h5py.h5a.get_num_attrs(object_id)):
+        number = h5py.h5a.get_num_attrs(object_id)
+        if not number:
+            return
+        address = h5py.h5o.get_info(object_id).addr
+        raw = headers.attribute_bytes(self.handle, address)
+        for i in range(number):
             attribute = h5py.h5a.open(object_id, index=i)
             key = attribute.name.decode(errors="replace")
-            size = int(np.prod(attribute.shape, dtype=object)) * attribute.get_type().get_size()
-            if size > self.limits.attribute:
-                raise self.unsafe(f"attribute {key!r} of {name} asks for {size:,} bytes", "a word")
             if _refers(attribute.get_type()) and not self._old_categories(name, key, attribute):
                 raise self.unsafe(
                     f"attribute {key!r} of {name} is an HDF5 reference", "plain values"
+                )
+            if not isinstance(attribute.get_type(), _ATTRIBUTE_TYPES):
+                raise self.unsafe(
+                    f"attribute {key!r} of {name} is neither text nor a number", "one of the two"
+                )
+            width, places = stored.on_disk(attribute.get_type())
+            length = int(attribute.get_space().get_simple_extent_npoints()) * width
+            asked = length
+            if places and length:
+                held = raw.get(key, b"")[:length]
+                if len(held) < length:
+                    raise self.unsafe(
+                        f"attribute {key!r} of {name} is kept where it cannot be checked",
+                        "attributes in the object's header",
+                    )
+                text = stored.described(held, width, places)
+                asked += text.size
+                self.heaps.append(text.heaps)
+            if asked > self.limits.attribute:
+                raise self.unsafe(
+                    f"attribute {key!r} of {name} asks for {asked:,} bytes",
+                    f"at most {self.limits.attribute:,}",
                 )
 
     def _old_categories(self, name: str, key: str, attribute: Any) -> bool:
@@ -271,6 +303,8 @@ class _Guard:
         kind = dataset.id.get_type()
         if _refers(kind):
             raise self.unsafe(f"{name} holds HDF5 references", "plain values")
+        if not _is_plain(kind):
+            raise self.unsafe(f"{name} has a type that AnnData does not use", "numbers or text")
         self._attributes(name, dataset.id)
         self._filters(name, plist)
         logical = logical_bytes(dataset)
@@ -293,7 +327,9 @@ class _Guard:
                 )
 
         if dataset.dtype.kind in "OV":
-            self.text[name] = stored.text_bytes(dataset, _unpacked)
+            text = stored.text_of(dataset, _unpacked)
+            self.text[name] = text.size
+            self.heaps.append(text.heaps)
 
     def _filters(self, name: str, plist: Any) -> None:
         for i in range(plist.get_nfilters()):
@@ -339,6 +375,25 @@ def _opaque(scratch: h5py.File, dataset: h5py.Dataset, mask: int, total: int) ->
     space = h5py.h5s.create_simple((total // unit,))
     kind = h5py.h5t.create(h5py.h5t.OPAQUE, unit)
     return h5py.Dataset(h5py.h5d.create(scratch.id, b"%d" % mask, kind, space, plist))
+
+
+_NUMBERS = (h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID, h5py.h5t.TypeEnumID)
+
+# h5py crashes on some others, such as an attribute that is a list of odd numbers.
+_ATTRIBUTE_TYPES = (*_NUMBERS, h5py.h5t.TypeStringID, h5py.h5t.TypeReferenceID)
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether a datatype is made of numbers and text alone."""
+    if isinstance(kind, h5py.h5t.TypeCompoundID):
+        return all(_is_plain(kind.get_member_type(i)) for i in range(kind.get_nmembers()))
+    if isinstance(kind, h5py.h5t.TypeArrayID):
+        return _is_plain(kind.get_super())
+    if isinstance(kind, h5py.h5t.TypeVlenID):
+        return isinstance(kind.get_super(), _NUMBERS[:2])
+    if isinstance(kind, _NUMBERS):
+        return kind.get_size() in (1, 2, 4, 8, 16)
+    return isinstance(kind, h5py.h5t.TypeStringID | h5py.h5t.TypeReferenceID)
 
 
 def _refers(kind: Any) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,23 @@ from data.errors import BadFile, UnsafeFile
 
 __all__ = [
     "UNPACK_BUDGET",
+    "Described",
     "check_sparse",
     "chunks",
+    "described",
     "lies_open",
+    "on_disk",
     "pieces",
     "swollen",
-    "text_bytes",
+    "text_of",
 ]
 
-UNPACK_BUDGET = 1 << 23
-"""Values of one compressed array that are unpacked here, 0.1 to 0.2 s; what lies beyond is checked
+UNPACK_BUDGET = 1 << 22
+"""Values of one compressed array that are unpacked here, less than 0.1 s; what lies beyond is checked
 when it is used: indices by :mod:`data.matrices`, embeddings by :mod:`data.cells`.
 """
+
+DESCRIPTOR = 16  # bytes of a length, an address and a number in the file
 
 _OPEN_BYTES = 4 << 20  # read at once as they lie: stays in the cache of a core
 _PACKED_BYTES = 32 << 20  # unpacked at once: chunks that straddle a step are unpacked twice
@@ -136,8 +142,8 @@ def _range(indices: Any, budget: int) -> tuple[int, int]:
     return low, high
 
 
-def text_bytes(dataset: Any, unpacked: Callable[[Any, int], Iterator[bytes]]) -> int:
-    """Bytes behind all variable-length values of a dataset together, without reading one of them.
+def text_of(dataset: Any, unpacked: Callable[[Any, int], Iterator[bytes]]) -> Described:
+    """What all variable-length values of a dataset ask for, without reading one of them.
 
     Every value is a descriptor of a length and the place of its bytes. Descriptors may share a
     place, so that a small file can ask for any amount; the sum of their lengths tells. HDF5 file
@@ -151,39 +157,57 @@ def text_bytes(dataset: Any, unpacked: Callable[[Any, int], Iterator[bytes]]) ->
         Gives the elements of a chunked dataset as they are in the file, from the dataset and the
         bytes of an element.
     """
-    width, places = _on_disk(dataset.id.get_type(), _address_width(dataset))
+    width, places = on_disk(dataset.id.get_type())
     if not places or not dataset.size:
-        return 0
+        return Described(0, np.empty(0, np.uint64))
     if dataset.chunks is None and dataset.id.get_offset() is None:
-        # Kept in the object's header, out of reach: assume the worst, all bytes for each value.
-        return int(dataset.size) * Path(dataset.file.filename).stat().st_size
-    total = 0
+        raise OSError(f"{dataset.name} keeps its text where it cannot be checked")
+    total = Described(0, np.empty(0, np.uint64))
     for piece in (_plain if dataset.chunks is None else unpacked)(dataset, width):
-        table = np.frombuffer(piece, dtype=np.uint8).reshape(-1, width)
-        for offset, each in places:
-            lengths = np.ascontiguousarray(table[:, offset : offset + 4]).view("<u4")
-            total += each * int(lengths.sum(dtype=np.uint64))
+        total = total + described(piece, width, places)
     return total
 
 
-def _address_width(dataset: Any) -> int:
-    return int(dataset.file.id.get_create_plist().get_sizes()[0])
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What descriptors ask for: ``size`` bytes in the heaps at ``heaps`` (each at least once)."""
+
+    size: int
+    heaps: NDArray[np.uint64]
+
+    def __add__(self, other: Described) -> Described:
+        return Described(self.size + other.size, np.concatenate([self.heaps, other.heaps]))
 
 
-def _on_disk(kind: Any, address: int) -> tuple[int, list[tuple[int, int]]]:
+def described(elements: bytes, width: int, places: list[tuple[int, int]]) -> Described:
+    """What the descriptors in some stored elements ask for; ``places`` from :func:`on_disk`."""
+    table = np.frombuffer(elements, dtype=np.uint8).reshape(-1, width)
+    total, heaps = 0, [np.empty(0, np.uint64)]
+    for offset, each in places:
+        lengths = np.ascontiguousarray(table[:, offset : offset + 4]).view("<u4").ravel()
+        heap = np.ascontiguousarray(table[:, offset + 4 : offset + 12]).view("<u8").ravel()
+        total += each * int(lengths.sum(dtype=np.uint64))
+        heap = heap[(lengths > 0) & (heap > 0)]
+        # Neighbours mostly share a heap: a cheap way to keep each about once.
+        first = np.concatenate([[True], heap[1:] != heap[:-1]])[: len(heap)]
+        heaps.append(heap[first].astype(np.uint64))
+    return Described(total, np.concatenate(heaps))
+
+
+def on_disk(kind: Any) -> tuple[int, list[tuple[int, int]]]:
     """Bytes of one element in the file, and (place, bytes an item) of its descriptors.
 
     HDF5 gives sizes as in memory, where a text is a pointer; in the file it is a length, an
     address and a number.
     """
     if getattr(kind, "is_variable_str", lambda: False)():
-        return 8 + address, [(0, 1)]
+        return DESCRIPTOR, [(0, 1)]
     name = type(kind).__name__
     if name == "TypeVlenID":
-        return 8 + address, [(0, int(kind.get_super().get_size()))]
+        return DESCRIPTOR, [(0, int(kind.get_super().get_size()))]
     if name == "TypeArrayID":
         count = int(np.prod(kind.get_array_dims()))
-        width, places = _on_disk(kind.get_super(), address)
+        width, places = on_disk(kind.get_super())
         return count * width, [(i * width + at, each) for i in range(count) for at, each in places]
     if name != "TypeCompoundID":
         return int(kind.get_size()), []
@@ -192,7 +216,7 @@ def _on_disk(kind: Any, address: int) -> tuple[int, list[tuple[int, int]]]:
     members = sorted(range(kind.get_nmembers()), key=kind.get_member_offset)
     for i in members:
         member = kind.get_member_type(i)
-        width, places = _on_disk(member, address)
+        width, places = on_disk(member)
         start = int(kind.get_member_offset(i)) + grown
         found += [(start + at, each) for at, each in places]
         grown += width - int(member.get_size())
@@ -240,9 +264,7 @@ def swollen(dataset: Any) -> str | None:
         return None
     if len(set(filters)) < len(filters):
         return "is packed twice by the same filter"
-    limit = (
-        int(np.prod(dataset.chunks)) * _on_disk(dataset.id.get_type(), _address_width(dataset))[0]
-    )
+    limit = int(np.prod(dataset.chunks)) * on_disk(dataset.id.get_type())[0]
     stored = dataset.id.get_storage_size()
     if stored < _SMALL_CHUNK:
         return None

@@ -120,10 +120,10 @@ def test_ncbi_ids() -> None:
 
 def test_plain_numbers_are_ids_only_where_a_title_says_so() -> None:
     numbers = ["925", "920", "931", "10578"]
-    found = harmonise([f"row_{i}" for i in range(4)], {"entrez_gene_id": numbers})
+    found = harmonise([f"row_{i}" for i in range(4)], {"entrez_gene_id": numbers}, "human")
     assert found.symbols == ("CD4", "CD8A", "GNLY", "MS4A1")
     with pytest.raises(BadInput, match="only 0 of 4 names"):
-        harmonise([f"row_{i}" for i in range(4)], {"gene_number": numbers})
+        harmonise([f"row_{i}" for i in range(4)], {"gene_id": numbers})
 
 
 def test_suffixes_and_spellings() -> None:
@@ -170,8 +170,9 @@ def test_genes_that_meet() -> None:
         (["AAACCTGAGAAACCAT-1", "AAACCTGAGAAACCGC-1"] * 5, "is the matrix transposed"),
         ([f"ENST{i:011d}.2" for i in range(20)], "they are transcripts"),
         ([str(i) for i in range(500)], "they are plain numbers"),
-        ([f"region{i}" for i in range(20)], "only 0 of 20 names are known human genes"),
-        ([*HUMAN, *[f"odd{i}" for i in range(20)]], "only 10 of 30 names"),
+        ([f"region{i}" for i in range(20)], "only 0 of 20 names are human or mouse genes"),
+        ([name.lower() for name in HUMAN], "only 0 of 10 names are human or mouse"),
+        ([*HUMAN, *[f"odd{i}" for i in range(20)]], "only 10 of 30 names are known human genes"),
         ([*HUMAN, *MOUSE], "expected one species"),
     ],
 )

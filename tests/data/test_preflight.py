@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import shutil
 import zipfile
@@ -17,7 +18,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from data import preflight, stored
+from data import headers, preflight, stored
 from data.errors import BadFile, UnsafeFile
 from data.layout import Limits
 
@@ -39,6 +40,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         var=pd.DataFrame(index=[f"gene{i}" for i in range(GENES)]),
     )
     adata.obsm["X_pca"] = rng.normal(size=(CELLS, 5)).astype(np.float32)
+    adata.obsm["sparse"] = sp.random(CELLS, 7, 0.5, format="csr", rng=rng)
     adata.layers["csc"] = sp.csc_matrix(counts)
     adata.layers["dense"] = counts.toarray()
     adata.raw = adata.copy()
@@ -159,6 +161,35 @@ def reference_group_attribute(file: h5py.File) -> None:
     ],
 )
 def test_reaches_outside(copy: Path, damage: Damage, words: str) -> None:
+    error = refusal(copy, damage)
+    assert isinstance(error, UnsafeFile)
+    assert words in str(error)
+
+
+def opaque(file: h5py.File) -> None:
+    file["uns/odd"] = np.zeros(3, dtype="V3")
+
+
+def list_of_tables(file: h5py.File) -> None:
+    kind = h5py.vlen_dtype(np.dtype([("a", "i4")]))
+    file.create_dataset("uns/odd", (2,), kind)
+
+
+def list_attribute(file: h5py.File) -> None:
+    """With one bit flipped in the type of the list, h5py crashes."""
+    kind = h5py.h5t.vlen_create(h5py.h5t.NATIVE_INT32)
+    h5py.h5a.create(file["obs"].id, b"odd", kind, h5py.h5s.create(h5py.h5s.SCALAR))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (opaque, "uns/odd has a type that AnnData does not use"),
+        (list_of_tables, "uns/odd has a type that AnnData does not use"),
+        (list_attribute, "attribute 'odd' of obs is neither text nor a number"),
+    ],
+)
+def test_odd_types(copy: Path, damage: Damage, words: str) -> None:
     error = refusal(copy, damage)
     assert isinstance(error, UnsafeFile)
     assert words in str(error)
@@ -350,6 +381,80 @@ def test_asks_for_too_much(copy: Path, damage: Damage, words: str) -> None:
     assert words in str(error), str(error)
 
 
+def test_an_attribute_that_asks_for_4_gigabytes(copy: Path) -> None:
+    """HDF5 sets the length aside before it looks at the text: the length is all it takes."""
+    with h5py.File(copy) as file, copy.open("rb") as handle:
+        address = h5py.h5o.get_info(file["obs"].id).addr
+        held = headers.attribute_bytes(handle, address)["encoding-type"][:16]
+    assert int.from_bytes(held[:4], "little") == len("dataframe")
+    whole = copy.read_bytes()
+    copy.write_bytes(whole.replace(held, b"\xf0\xff\xff\xff" + held[4:]))
+    with pytest.raises(UnsafeFile, match="attribute 'encoding-type' of obs asks for 4,294,967,"):
+        preflight.check(copy)
+
+
+def test_a_heap_without_an_end(copy: Path) -> None:
+    """Free space of no size: HDF5 would stay there for ever, deaf to interrupts."""
+    whole = bytearray(copy.read_bytes())
+    heap = whole.index(b"GCOL")
+    place = heap + 16
+    for _ in range(5):
+        place += 16 + (int.from_bytes(whole[place + 8 : place + 16], "little") + 7) // 8 * 8
+    whole[place : place + 16] = bytes(16)
+    copy.write_bytes(whole)
+    with pytest.raises(BadFile, match="a heap of text has an object without a size"):
+        preflight.check(copy)
+
+
+def test_an_attribute_in_a_heap_cannot_be_checked(tmp_path: Path, sound: Path) -> None:
+    path = tmp_path / "x.h5ad"
+    with h5py.File(path, "w", libver="latest") as target, h5py.File(sound) as source:
+        for name in source:
+            source.copy(name, target)
+        notes = target.create_group("uns/notes")
+        for i in range(20):  # HDF5 moves more than eight into a heap
+            notes.attrs[f"note{i}"] = "text"
+    with pytest.raises(UnsafeFile, match="of uns/notes is kept where it cannot be checked"):
+        preflight.check(path)
+
+
+@pytest.mark.parametrize("libver", ["earliest", "v110", "latest"])
+@pytest.mark.parametrize("order", [False, True])
+def test_attributes_are_found_in_the_header(tmp_path: Path, libver: str, order: bool) -> None:
+    given = {"a": "x", "b": "", "long name of an attribute": "α" * 700, "numbers": np.arange(9.0)}
+    given |= {"list": ["one", "three", ""], "fixed": np.bytes_("bytes"), "n": h5py.Empty("S1")}
+    path = tmp_path / "attributes.h5"
+    with h5py.File(path, "w", libver=libver, track_order=order) as file:
+        group = file.create_group("g", track_order=order)
+        file["between"] = np.zeros(1000)  # so that the header needs a continuation
+        for key, value in given.items():
+            group.attrs[key] = value
+            file.flush()
+            file.create_group(f"more {key}")
+    with h5py.File(path) as file, path.open("rb") as handle:
+        address = h5py.h5o.get_info(file["g"].id).addr
+        found = headers.attribute_bytes(handle, address)
+        assert sorted(found) == sorted(given)
+        for key, texts in {"a": ["x"], "list": ["one", "three", ""], "b": [""]}.items():
+            kind = file["g"].attrs.get_id(key).get_type()
+            width, places = stored.on_disk(kind)
+            held = found[key][: width * len(texts)]
+            assert stored.described(held, width, places).size == sum(map(len, texts))
+        assert np.frombuffer(found["numbers"][:72]).tolist() == list(range(9))
+
+
+def test_headers_that_are_none() -> None:
+    for junk in (b"", b"\x07" * 64, b"OHDR" + b"\xff" * 60, b"\x01" + b"\xff" * 63):
+        with pytest.raises(ValueError, match="header"):
+            headers.attribute_bytes(io.BytesIO(junk), 0)
+    circle = bytearray(64)
+    circle[0], circle[8] = 1, 24
+    circle[16:20] = (0x10).to_bytes(2, "little") + (16).to_bytes(2, "little")
+    circle[24:40] = (16).to_bytes(8, "little") + (24).to_bytes(8, "little")
+    with pytest.raises(ValueError, match="circles"):
+        headers.attribute_bytes(io.BytesIO(bytes(circle)), 0)
+
+
 def test_limits_of_a_server(sound: Path) -> None:
     for limits in (Limits(loaded=100), Limits(matrix=100), Limits(genes=5), Limits(attribute=2)):
         with pytest.raises(UnsafeFile):
@@ -374,7 +479,7 @@ def test_text_is_counted_in_every_layout(tmp_path: Path) -> None:
             )
             file.flush()
             # Elements of a last chunk that lie beyond the end are empty.
-            assert stored.text_bytes(dataset, preflight._unpacked) == expected, options
+            assert stored.text_of(dataset, preflight._unpacked).size == expected, options
         # Tables: fields of a compound lie elsewhere in the file than in memory.
         text, floats = h5py.string_dtype(), h5py.vlen_dtype("f4")
         plain = np.dtype([("a", "i2"), ("s", text), ("b", "f8"), ("v", floats), ("t", text)])
@@ -389,7 +494,7 @@ def test_text_is_counted_in_every_layout(tmp_path: Path) -> None:
                 table[i] = tuple(fields[field] for field in kind.names or ())
             file.flush()
             more = sum(len(word[:5].encode()) + 12 * (kind is plain) for word in words)
-            assert stored.text_bytes(table, preflight._unpacked) == expected + more, name
+            assert stored.text_of(table, preflight._unpacked).size == expected + more, name
 
 
 # --- what does not fit together --------------------------------------------------------------
@@ -466,7 +571,7 @@ def short_embedding(file: h5py.File) -> None:
         (wrong_shape, "layers/dense has shape 30 x 21"),
         (text_matrix, "expected numbers"),
         (complex_matrix, "expected numbers"),
-        (unknown_matrix, "X is stored as 'coo_matrix'"),
+        (unknown_matrix, "X is stored as coo, which is no matrix"),
         (no_shape, "X does not say its shape"),
         (negative_shape, "X is no valid csr matrix"),
         (infinite_embedding, "obsm/X_pca is not finite at cell 7"),
@@ -479,7 +584,7 @@ def test_does_not_fit_together(copy: Path, damage: Damage, words: str) -> None:
     assert words in str(refusal(copy, damage))
 
 
-@pytest.mark.parametrize("matrix", ["X", "raw/X", "layers/csc"])
+@pytest.mark.parametrize("matrix", ["X", "raw/X", "layers/csc", "obsm/sparse"])
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize(
     ("part", "place", "value", "words"),
