@@ -8,6 +8,7 @@ there; negated ones never count.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from kg.terms import (
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["ANNOTATIONS", "THRESHOLD", "annotated", "jaccard_graph", "nearest"]
+__all__ = ["ANNOTATIONS", "THRESHOLD", "annotated", "frequencies", "jaccard_graph", "nearest"]
 
 THRESHOLD = 0.1  # GEARS
 ANNOTATIONS: tuple[Curie, ...] = (
@@ -76,6 +77,11 @@ def annotated(
         if term in current:
             found.setdefault(gene, set()).add(term)
     return {gene: frozenset(found[gene]) for gene in sorted(found)}
+
+
+def frequencies(sets: Mapping[Curie, Collection[Curie]]) -> dict[Curie, int]:
+    """How many genes each term annotates: what :class:`kg.similarity.Similarity` counts."""
+    return dict(Counter(term for some in sets.values() for term in set(some)))
 
 
 def jaccard_graph(

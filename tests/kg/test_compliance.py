@@ -111,7 +111,8 @@ def test_names_are_found_as_by_brute_force(
         found = graph.lookup(keys)
         assert {key: list(some) for key, some in found.items()} == oracle.lookup(keys)
         for _ in range(12):
-            text = " ".join(data.draw(st.lists(words, max_size=4)))
+            some = st.lists(words, max_size=4).map(" ".join)
+            text = data.draw(some | st.text(max_size=12))
             categories = data.draw(st.sets(st.sampled_from([Category.GENE, Category.CELL_TYPE])))
             limit = data.draw(st.integers(1, 6))
             mine = graph.search(text, categories=categories, limit=limit)

@@ -19,7 +19,7 @@ from data import sources
 from data.errors import UnknownTerm
 from kg.cellxgene import PART_OF_PAIRS
 from kg.embedded import EmbeddedGraph
-from kg.gene_graph import annotated, jaccard_graph, nearest
+from kg.gene_graph import annotated, frequencies, jaccard_graph, nearest
 from kg.pagerank import PageRank, levels
 from kg.similarity import Similarity
 from kg.source import Loaded
@@ -228,6 +228,16 @@ def test_many_terms_of_many_genes_are_counted_as_few_are(monkeypatch: pytest.Mon
     again, blocked = jaccard_graph(sets, 0.2)
     assert again == genes
     assert (blocked.toarray() == plain.toarray()).all()
+
+
+def test_a_term_is_as_frequent_as_it_annotates_genes(hand: Oracle) -> None:
+    counts = frequencies(
+        {"HGNC:1": {"CL:C", "CL:D"}, "HGNC:2": ["CL:C", "CL:C"], "HGNC:3": {"CL:C"}}
+    )
+    assert counts == {"CL:C": 3, "CL:D": 1}
+    # The example worked by hand above.
+    content = Similarity.of(hand, annotations=counts).information_content("CL:A")
+    assert content == pytest.approx(math.log(9 / 7))
 
 
 def test_annotated_terms_leave_out_not_and_other_species() -> None:
