@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrieval import lexical
+from retrieval.filters import RETRACTED, Filters, in_words
 from retrieval.medline import Citation, Notice, stored_text
 from retrieval.passages import windows
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Docstore", "Filters", "Put", "Stored"]
+__all__ = ["Docstore", "Put", "Stored"]
 
 _SCHEMA = """
 CREATE TABLE citations (
@@ -61,69 +62,6 @@ CREATE TABLE files (
     problems INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
-
-# A notice counts from either end: the article's own record, or the record of the notice.
-_RETRACTED = """(c.retracted OR EXISTS (
-    SELECT 1 FROM notices n WHERE n.target = c.pmid
-    AND n.kind IN ('RetractionOf', 'RetractedandRepublishedFrom')))"""
-
-_SAID = {
-    "RetractionIn": "retracted",
-    "RetractionOf": "retracts another article",
-    "RetractedandRepublishedIn": "retracted and republished",
-    "RetractedandRepublishedFrom": "republished after a retraction",
-    "ErratumIn": "has an erratum",
-    "ErratumFor": "is an erratum",
-    "CorrectedandRepublishedIn": "corrected and republished",
-    "CorrectedandRepublishedFrom": "is a corrected republication",
-    "ExpressionOfConcernIn": "has an expression of concern",
-    "ExpressionOfConcernFor": "is an expression of concern",
-    "UpdateIn": "has an update",
-    "UpdateOf": "is an update",
-}
-_SAID_OF_TARGET = {
-    "RetractionOf": "RetractionIn",
-    "RetractedandRepublishedFrom": "RetractedandRepublishedIn",
-    "ErratumFor": "ErratumIn",
-    "CorrectedandRepublishedFrom": "CorrectedandRepublishedIn",
-    "ExpressionOfConcernFor": "ExpressionOfConcernIn",
-    "UpdateOf": "UpdateIn",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a search may return; empty means everything.
-
-    ``years`` is inclusive at both ends, either of which may be open. ``journal`` is a full title
-    or an abbreviation, ``mesh`` a descriptor; both ignore case. ``retracted`` False leaves out
-    retracted articles, True everything else.
-    """
-
-    years: tuple[int | None, int | None] = (None, None)
-    journal: str = ""
-    mesh: str = ""
-    retracted: bool | None = None
-
-    def clause(self) -> tuple[str, list[object]]:
-        """The condition in SQL over ``citations c``, with its values."""
-        parts: list[str] = []
-        values: list[object] = []
-        for bound, operator in zip(self.years, (">=", "<="), strict=True):
-            if bound is not None:
-                parts.append(f"c.year {operator} ?")
-                values.append(bound)
-        if self.journal:
-            parts.append(
-                "(c.journal = ? COLLATE NOCASE OR c.journal_abbreviation = ? COLLATE NOCASE)"
-            )
-            values += [self.journal, self.journal]
-        if self.mesh:
-            parts.append("c.doc IN (SELECT doc FROM mesh WHERE term = ?)")
-            values.append(self.mesh)
-        if self.retracted is not None:
-            parts.append(_RETRACTED if self.retracted else f"NOT {_RETRACTED}")
-        return " AND ".join(parts), values
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +223,7 @@ class Docstore:
             marks = ",".join("?" * len(part))
             rows = self._db.execute(
                 "SELECT doc, pmid, title, abstract, journal, journal_abbreviation, year, "
-                f"version, revised, types, origin, {_RETRACTED} FROM citations c "
+                f"version, revised, types, origin, {RETRACTED} FROM citations c "
                 f"WHERE doc IN ({marks})",
                 part,
             ).fetchall()
@@ -317,10 +255,8 @@ class Docstore:
             revised=str(revised),
         )
         others = self._db.execute("SELECT kind, pmid FROM notices WHERE target = ?", (pmid,))
-        said = {(notice.kind, notice.pmid) for notice in notices}
-        said |= {(_SAID_OF_TARGET[kind], by) for kind, by in others if kind in _SAID_OF_TARGET}
-        words = sorted(f"{_SAID[kind]}" + (f": PMID {by}" if by else "") for kind, by in said)
-        return Stored(int(str(doc)), citation, bool(out), str(origin), tuple(words))
+        words = in_words(notices, others)
+        return Stored(int(str(doc)), citation, bool(out), str(origin), words)
 
     def allowed(self, filters: Filters) -> NDArray[np.int64] | None:
         """The numbers of the citations that pass, or None where all do."""
@@ -381,7 +317,7 @@ class Docstore:
         counted = {
             "citations": "citations",
             "windows": "passages",
-            "retracted": f"citations c WHERE {_RETRACTED}",
+            "retracted": f"citations c WHERE {RETRACTED}",
             "files": "files",
         }
         return {

@@ -26,7 +26,8 @@ from urllib.request import Request, urlopen
 
 from data import locations
 from data.errors import BadFile, BadInput, ServerUnavailable
-from retrieval.medline import Problem, Record, Report, read_xml
+from retrieval.medline import Record, read_xml
+from retrieval.recordcutter import Problem, Report
 
 __all__ = ["ADDRESS", "MOST", "EUtilities"]
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from data.errors import BadInput
-from retrieval.docstore import Docstore, Filters, Stored
+from retrieval.docstore import Docstore, Stored
+from retrieval.filters import Filters
 from retrieval.lexical import K1, B, query_terms, tokens
 from retrieval.medline import stored_text
 from retrieval.passages import Passage, Span, sentences

@@ -1,74 +1,45 @@
-"""A literature index in a folder: build, add, delete, open and search.
+"""A literature index, open for search: every file checked, every quote where it says it is.
 
-Holds the files together: the docstore (citations and postings), the vectors, the FAISS index and
-the manifest that names their bytes. One process writes at a time; a search while a dense index is
-being built uses words only. A writer that dies leaves whole batches behind, and the next run goes
-on from there.
+Holds the docstore, the dense side and the search together. Building and changing an index is in
+:mod:`retrieval.writing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from data import locations
-from data.cache import sha256
 from data.errors import CorruptAsset, Missing
 from retrieval import manifest as manifests
-from retrieval.docstore import Docstore, Filters, Put, Stored
-from retrieval.hybrid import Expand, Mode, Ranked, Searcher
+from retrieval.docstore import Docstore, Stored
+from retrieval.filters import Filters
+from retrieval.hybrid import Expand, Mode, Ranked, Rerank, Searcher
 from retrieval.manifest import Manifest
-from retrieval.medline import Citation, Deletion, Problem, Record
+from retrieval.medline import stored_text
 from retrieval.passages import Passage
-from retrieval.records import read
-from retrieval.semantic import Semantic, embed, refresh, why_not
-from retrieval.vectors import VectorStore
+from retrieval.semantic import Encoder, Semantic, why_not
+from retrieval.writing import DOCS, default_folder, recover, verify
 
-if TYPE_CHECKING:
-    from encoders.text import TextEncoder
-
-__all__ = ["DOCS", "Added", "LiteratureIndex", "Writer", "default_folder", "open_index", "writer"]
-
-DOCS = "literature.sqlite"
-VECTORS = "vectors.sqlite"
-# Records a transaction: what a kill can cost, and what a reader may have to wait for.
-BATCH = 2000
-
-Progress = Callable[[int], None]
-"""Called with the number of records stored so far, after each of them is safe on disk."""
-
-
-def default_folder() -> Path:
-    """Where the default index lies."""
-    return locations.literature() / "default"
-
-
-@dataclass(slots=True)
-class Added:
-    """What became of one file."""
-
-    name: str
-    put: Put = field(default_factory=Put)
-    records: int = 0
-    known: bool = False
-    problems: list[Problem] = field(default_factory=list)
+__all__ = ["LiteratureIndex", "default_folder", "open_index"]
 
 
 class LiteratureIndex:
     """An open index, for reading; may be used by several threads."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        encoder: Encoder | None = None,
+        rerank: Rerank | None = None,
+    ) -> None:
         self.folder = folder
         self.manifest = manifest
         self.docs = Docstore(folder / DOCS)
+        self._own_encoder = encoder is None
         dense = manifest.dense
-        self.searcher = Searcher(
-            self.docs, Semantic(folder, dense, self.docs) if dense is not None else None
-        )
+        semantic = None if dense is None else Semantic(folder, dense, self.docs, encoder)
+        self.searcher = Searcher(self.docs, semantic, rerank)
 
     def search(
         self,
@@ -111,7 +82,9 @@ class LiteratureIndex:
 
     def resolve(self, mode: Mode) -> tuple[Mode, str]:
         """The mode that a search will use, and why where it is another than asked for."""
-        why = "" if mode == "lexical" else why_not(self.manifest.dense)
+        if mode == "lexical":
+            return mode, ""
+        why = why_not(self.manifest.dense, encoder=self._own_encoder)
         if not why:
             return mode, ""
         if mode == "dense":
@@ -120,8 +93,6 @@ class LiteratureIndex:
 
     def text(self, pmid: str) -> str | None:
         """The stored text of a citation: what the offsets of its quotes count in."""
-        from retrieval.medline import stored_text
-
         stored = self.docs.by_pmid(pmid)
         return stored_text(stored.citation) if stored else None
 
@@ -155,8 +126,20 @@ class LiteratureIndex:
         self.close()
 
 
-def open_index(folder: Path | None = None) -> LiteratureIndex:
+def open_index(
+    folder: Path | None = None, *, encoder: Encoder | None = None, rerank: Rerank | None = None
+) -> LiteratureIndex:
     """Open an index after checking every file against the manifest.
+
+    Parameters
+    ----------
+    folder
+        The index; the default one where not given.
+    encoder
+        The encoder of its vectors, where it is not to be loaded by name at the first query.
+    rerank
+        A second model that orders the head of each ranking anew; see
+        :func:`encoders.text.load_reranker`.
 
     Raises
     ------
@@ -172,213 +155,14 @@ def open_index(folder: Path | None = None) -> LiteratureIndex:
     if manifest.files.get(DOCS) is None:
         # Open for writing: either right now, or by a process that died.
         with manifests.writing(folder):
-            manifest = _recover(folder)
+            manifest = recover(folder)
     try:
-        _verify(folder, manifest)
+        verify(folder, manifest)
     except CorruptAsset:
         # A writer may have put new files in place since the manifest was read.
         again = manifests.load(folder)
         if again == manifest:
             raise
         manifest = again
-        _verify(folder, manifest)
-    return LiteratureIndex(folder, manifest)
-
-
-class Writer:
-    """Changes to an index; made by :func:`writer`, which holds the lock."""
-
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder = folder
-        self.manifest = manifest
-        self._docs: Docstore | None = None
-
-    @property
-    def encoder(self) -> str:
-        """The encoder of the vectors that are there; empty where there are none."""
-        return str(self.manifest.dense["encoder"]) if self.manifest.dense else ""
-
-    @property
-    def docs(self) -> Docstore:
-        """The docstore, marked open from here to the end."""
-        if self._docs is None:
-            self.manifest.files[DOCS] = None
-            manifests.save(self.folder, self.manifest)
-            self._docs = Docstore(self.folder / DOCS, writable=True)
-        return self._docs
-
-    def add(
-        self,
-        path: Path,
-        *,
-        keep: Callable[[Citation], bool] | None = None,
-        progress: Progress | None = None,
-    ) -> Added:
-        """Read a file into the index; one whose bytes were read before is passed over.
-
-        Parameters
-        ----------
-        path
-            MEDLINE XML, NBIB or JSON lines, plain or gzip.
-        keep
-            Which citations to store; the notices of the others are kept all the same.
-        progress
-            Called after each batch.
-
-        Raises
-        ------
-        BadFile
-            When it is no literature file.
-        """
-        added = Added(path.name)
-        records = read(path, added.problems.append)  # refuses before it hashes what may be huge
-        digest = sha256(path)
-        if self.docs.file(digest) is not None:
-            added.known = True
-            return added
-        name = path.name.split(".")[0]
-        self.add_records(records, name, added=added, keep=keep, progress=progress)
-        self.docs.finish_file(digest, path.name, added.records, len(added.problems))
-        return added
-
-    def add_records(
-        self,
-        records: Iterable[Record],
-        origin: str,
-        *,
-        added: Added | None = None,
-        keep: Callable[[Citation], bool] | None = None,
-        progress: Progress | None = None,
-    ) -> Added:
-        """Store records in batches; each is safe on disk when ``progress`` is called."""
-        added = added or Added(origin)
-        for batch in _batches(records, BATCH):
-            citations = [record for record in batch if isinstance(record, Citation)]
-            deleted = [p for record in batch if isinstance(record, Deletion) for p in record.pmids]
-            kept = citations if keep is None else list(filter(keep, citations))
-            bare = [] if keep is None else [c for c in citations if c.notices and not keep(c)]
-            added.put += self.docs.write(kept, deleted, origin=origin, bare=bare)
-            added.records += len(batch)
-            if progress:
-                progress(added.records)
-        return added
-
-    def delete(self, pmids: Sequence[str]) -> int:
-        """Delete citations; returns how many there were."""
-        return sum(
-            self.docs.write([], pmids[i : i + BATCH], origin="").deleted
-            for i in range(0, len(pmids), BATCH)
-        )
-
-    def embed(
-        self, encoder: TextEncoder, progress: Callable[[int, int], None] | None = None
-    ) -> None:
-        """Encode what has no vector yet, and bring the FAISS index up to it.
-
-        Parameters
-        ----------
-        encoder
-            Vectors of another encoder are thrown away.
-        progress
-            Called with windows encoded, and of how many, after each batch is safe on disk.
-        """
-        self._seal_docs()  # a search by words shall go on meanwhile
-        self.manifest.files[VECTORS] = None
-        manifests.save(self.folder, self.manifest)
-        docs, store = Docstore(self.folder / DOCS), VectorStore(self.folder / VECTORS)
-        try:
-            embed(docs, store, encoder, progress)
-            old = self.manifest.dense
-            new = refresh(self.folder, store, encoder, old)
-        finally:
-            docs.close()
-            store.close()
-        for name in (VECTORS, new["file"]):
-            self.manifest.files[name] = manifests.seal(self.folder, name)
-        if old:
-            del self.manifest.files[old["file"]]
-        self.manifest.dense = new
-        manifests.save(self.folder, self.manifest)
-        if old:
-            (self.folder / old["file"]).unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Seal what was opened."""
-        self._seal_docs()
-
-    def _seal_docs(self) -> None:
-        if self._docs is not None:
-            self._docs.close()
-            self._docs = None
-            self.manifest.files[DOCS] = manifests.seal(self.folder, DOCS)
-            manifests.save(self.folder, self.manifest)
-
-
-@contextmanager
-def writer(
-    folder: Path | None = None, *, corpus: str = "", fresh: bool = False
-) -> Iterator[Writer]:
-    """Open an index for writing, making it where there is none.
-
-    Parameters
-    ----------
-    folder
-        The index; the default one where not given.
-    corpus
-        The name of what a new index is built from.
-    fresh
-        Throw away what is there, damaged or not.
-    """
-    folder = folder or default_folder()
-    with manifests.writing(folder):
-        if fresh:
-            _clear(folder)
-        manifest = _recover(folder) if (folder / manifests.NAME).exists() else Manifest()
-        _verify(folder, manifest)
-        if corpus:
-            manifest.corpus = corpus
-        change = Writer(folder, manifest)
-        try:
-            yield change
-        finally:
-            change.close()
-
-
-def _verify(folder: Path, manifest: Manifest) -> None:
-    for name, state in manifest.files.items():
-        if state is not None:
-            manifests.verify(folder, manifest, name)
-
-
-def _recover(folder: Path) -> Manifest:
-    """Look through files that a dead writer left open, and close them; needs the lock."""
-    manifest = manifests.load(folder)
-    left = [name for name, state in manifest.files.items() if state is None]
-    for name in left:
-        # Opening it for writing rolls back what was not committed.
-        store = (
-            Docstore(folder / name, writable=True) if name == DOCS else VectorStore(folder / name)
-        )
-        wrong = store.check()
-        store.close()
-        if wrong:
-            raise CorruptAsset(
-                f"{folder / name} was damaged ({wrong}); expected a whole database; "
-                f"run: celloquy index build --fresh"
-            )
-        manifest.files[name] = manifests.seal(folder, name)
-    if left:
-        manifests.save(folder, manifest)
-    return manifest
-
-
-def _clear(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.suffix in {".sqlite", ".faiss", ".json", ".new"} or path.match("*-journal"):
-            path.unlink()
-
-
-def _batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
-    iterator = iter(records)
-    while batch := list(islice(iterator, size)):
-        yield batch
+        verify(folder, manifest)
+    return LiteratureIndex(folder, manifest, encoder, rerank)

@@ -44,6 +44,7 @@ CREATE TABLE lengths (chunk INTEGER PRIMARY KEY, n BLOB NOT NULL);
 """
 
 _WORD = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_POSSESSIVE = re.compile(r"['’]s\b")
 _GREEK_NAMES = (
     "α alpha β beta γ gamma δ delta ε epsilon ζ zeta η eta θ theta ι iota κ kappa λ lambda μ mu "
     "ν nu ξ xi ο omicron π pi ρ rho σ sigma ς sigma τ tau υ upsilon φ phi χ chi ψ psi ω omega"
@@ -82,7 +83,8 @@ def tokens(text: str) -> list[str]:
     >>> tokens("TNF-α activates IL-2 in T cells.")
     ['tnf', 'alpha', 'activate', 'il', '2', 'il2', 't', 'cell']
     """
-    folded = unicodedata.normalize("NFKD", text.lower()).translate(_LETTERS)
+    bare = _POSSESSIVE.sub("", text.lower())
+    folded = unicodedata.normalize("NFKD", bare).translate(_LETTERS)
     if not folded.isascii():
         folded = "".join(c for c in folded if not unicodedata.combining(c))
     found = []

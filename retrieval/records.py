@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import BadFile
-from retrieval.medline import Citation, Notice, Problem, Record, Report, read_xml
+from retrieval.medline import Citation, Notice, Record, read_xml
+from retrieval.recordcutter import Problem, Report
 
 __all__ = ["FORMATS", "read"]
 

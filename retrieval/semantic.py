@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from data.errors import CelloquyError, Missing
 from retrieval.dense import VectorIndex, choose
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from encoders.text import TextEncoder
     from retrieval.docstore import Docstore
     from retrieval.vectors import VectorStore
 
-__all__ = ["BATCH", "Semantic", "embed", "refresh", "why_not"]
+__all__ = ["BATCH", "Encoder", "Semantic", "embed", "refresh", "why_not"]
 
 BATCH = 512
 """Windows encoded between two writes: some ten seconds of work that a kill can cost."""
@@ -36,10 +35,29 @@ _GROWTH = 4
 _WINDOWS = 3
 
 
+class Encoder(Protocol):
+    """What an index needs of an encoder; :class:`encoders.text.TextEncoder` is one."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, and loaded by."""
+
+    @property
+    def dimension(self) -> int:
+        """Width of its vectors."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for encoders that give equal vectors."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors [texts, dimension]."""
+
+
 def embed(
     docs: Docstore,
     store: VectorStore,
-    encoder: TextEncoder,
+    encoder: Encoder,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Encode every window that has no vector yet, and forget vectors of windows that are gone.
@@ -64,7 +82,7 @@ def embed(
 
 
 def refresh(
-    folder: Path, store: VectorStore, encoder: TextEncoder, known: dict[str, Any] | None
+    folder: Path, store: VectorStore, encoder: Encoder, known: dict[str, Any] | None
 ) -> dict[str, Any]:
     """Bring the FAISS index up to the stored vectors, in a new file; returns its description."""
     n = len(store)
@@ -97,16 +115,20 @@ def refresh(
     }
 
 
-def why_not(dense: dict[str, Any] | None) -> str:
-    """Why vectors cannot be searched here, in words; empty where they can."""
+def why_not(dense: dict[str, Any] | None, *, encoder: bool = True) -> str:
+    """Why vectors cannot be searched here, in words; empty where they can.
+
+    ``encoder`` is False where one is at hand and none must be loaded.
+    """
     if dense is None:
         return "this index has no vectors yet; run: celloquy index build"
-    absent = [name for name in ("faiss", "sentence_transformers") if find_spec(name) is None]
+    needed = ("faiss", "sentence_transformers") if encoder else ("faiss",)
+    absent = [name for name in needed if find_spec(name) is None]
     if absent:
         return f"{absent[0]} is not installed; run: pip install 'celloquy[models]'"
     from encoders.text import BUNDLED
 
-    if dense["encoder"] == BUNDLED:
+    if encoder and dense["encoder"] == BUNDLED:
         from data import sources
 
         try:
@@ -119,12 +141,15 @@ def why_not(dense: dict[str, Any] | None) -> str:
 class Semantic:
     """Answers queries from the FAISS index; index and encoder are loaded at the first one."""
 
-    def __init__(self, folder: Path, dense: dict[str, Any], docs: Docstore) -> None:
+    def __init__(
+        self, folder: Path, dense: dict[str, Any], docs: Docstore, encoder: Encoder | None = None
+    ) -> None:
         self._folder = folder
         self._dense = dense
         self._docs = docs
+        self._encoder = encoder
         self._lock = Lock()
-        self._loaded: tuple[VectorIndex, TextEncoder] | None = None
+        self._loaded: tuple[VectorIndex, Encoder] | None = None
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of texts."""
@@ -148,12 +173,10 @@ class Semantic:
                 best.setdefault(doc, (doc, float(cosine), number))
         return list(best.values())[:limit]
 
-    def _load(self) -> tuple[VectorIndex, TextEncoder]:
+    def _load(self) -> tuple[VectorIndex, Encoder]:
         with self._lock:
             if self._loaded is None:
-                from encoders import text
-
-                encoder = text.load(self._dense["encoder"])
+                encoder = self._encoder or _loaded(self._dense["encoder"])
                 if encoder.fingerprint != self._dense["fingerprint"]:
                     raise CelloquyError(
                         f"the vectors were made by another version of {encoder.name} than is "
@@ -173,6 +196,12 @@ def _follow(index: VectorIndex, store: VectorStore) -> None:
     if len(new):
         for ids, vectors in store.blocks(new):
             index.add(ids, vectors)
+
+
+def _loaded(name: str) -> Encoder:
+    from encoders import text
+
+    return text.load(name)
 
 
 def _load(folder: Path, dense: dict[str, Any]) -> VectorIndex:

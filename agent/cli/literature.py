@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from agent.cli.main import emit_json, options
+from agent.cli.console import emit_json, options
 from data.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from retrieval.index import Added, Writer
     from retrieval.passages import Passage
+    from retrieval.writing import Added, Writer
 
 __all__ = ["index_app", "search"]
 
@@ -54,7 +54,7 @@ def search(
     """Search the literature; every result is a verbatim quote with its PMID and offsets."""
     from dataclasses import asdict
 
-    from retrieval.docstore import Filters
+    from retrieval.filters import Filters
     from retrieval.index import open_index
 
     filters = Filters(years=_years(year), mesh=mesh, journal=journal)
@@ -91,7 +91,7 @@ def build(
     """Build the index, or go on with a build that was stopped."""
     from data import sources
     from retrieval.corpora import CORPORA
-    from retrieval.index import writer
+    from retrieval.writing import writer
 
     if corpus not in CORPORA:
         raise BadInput(f"no corpus is named {corpus!r}; one of: {', '.join(CORPORA)}")
@@ -117,7 +117,7 @@ def add(
     json: AsJson = False,
 ) -> int:
     """Add files or a PubMed query: newer records replace older ones, withdrawn ones go."""
-    from retrieval.index import writer
+    from retrieval.writing import writer
 
     if not files and not query:
         raise BadInput("nothing to add; name at least one file, or give --query")
@@ -135,7 +135,7 @@ def delete(
     index: Folder = None,
 ) -> int:
     """Delete citations."""
-    from retrieval.index import writer
+    from retrieval.writing import writer
 
     numbers = [pmid.removeprefix("PMID:") for pmid in pmids]
     for number in numbers:
@@ -172,8 +172,8 @@ def stats(index: Folder = None, json: AsJson = False) -> int:
 
 def _built(folder: Path | None) -> None:
     """Build the default index on its first use: words only, which takes half a minute."""
-    from retrieval.index import default_folder
     from retrieval.manifest import NAME
+    from retrieval.writing import default_folder
 
     if folder is None and not (default_folder() / NAME).exists():
         _notice("building the default literature index, once; about half a minute")
@@ -192,7 +192,7 @@ def _ask(change: Writer, query: str, most: int, address: str) -> Added:
     from datetime import UTC, datetime
 
     from retrieval.eutils import ADDRESS, EUtilities
-    from retrieval.index import Added
+    from retrieval.writing import Added
 
     client = EUtilities(address or ADDRESS)
     pmids, total = client.search(query, most)
@@ -239,7 +239,11 @@ def _bar(title: str, unit: str = " records") -> Iterator[Callable[[int], None]]:
     from tqdm import tqdm
 
     with tqdm(desc=title, unit=unit, disable=options.quiet, file=sys.stderr) as shown:
-        yield lambda done: shown.update(done - shown.n) and None
+
+        def progress(done: int) -> None:
+            shown.update(done - shown.n)
+
+        yield progress
 
 
 def _report(added: list[Added], json: bool) -> int:
