@@ -9,7 +9,7 @@ literal ``unknown``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,7 +21,15 @@ from kg.terms import Curie
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["UNKNOWN_LABEL", "About", "Annotation", "Clusters", "MarkerEvidence", "TermSummary"]
+__all__ = [
+    "UNKNOWN_LABEL",
+    "About",
+    "Annotation",
+    "Clusters",
+    "MarkerEvidence",
+    "Role",
+    "TermSummary",
+]
 
 UNKNOWN_LABEL = "unknown"
 """What stands where there is no answer; the CELLxGENE schema prescribes the word."""
@@ -121,7 +129,6 @@ class Annotation:
     summaries: tuple[TermSummary, ...]
     about: About
     clusters: Clusters | None = None
-    xy: tuple[str, NDArray[np.float32]] | None = field(default=None)
 
     @property
     def n_cells(self) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.annotation import MarkerEvidence
+from agent.annotation import MarkerEvidence, Role
 from kg.backoff import Hierarchy
 from kg.terms import Curie
 
@@ -95,19 +95,21 @@ class TermEvidence:
         share_out = (self.detected - inside) / max(1, self.n_cells - n_inside)
         gain = share_in - share_out
 
-        def row(g: int, role: str, belief: NDArray[np.float32]) -> MarkerEvidence:
+        near = self._near(term)
+
+        def row(g: int, role: Role, belief: NDArray[np.float32]) -> MarkerEvidence:
             return MarkerEvidence(
                 gene=self.sets.genes[g],
-                role=role,  # type: ignore[arg-type]
+                role=role,
                 belief=round(float(belief[g]), 4),
                 inside=round(float(share_in[g]), 4),
                 outside=round(float(share_out[g]), 4),
-                sources=self._who(term, self.sets.genes[g]),
+                sources=self._who(term, near, self.sets.genes[g]),
             )
 
         any_on, all_on, all_off = on.max(axis=0), on.min(axis=0), off.min(axis=0)
         present = any_on * np.where(gain >= PLAIN, gain, 0)
-        there = (share_in >= PLAIN) & (share_in >= DEPLETED * share_out)
+        there = (share_in >= PLAIN) & (share_in >= DEPLETED * share_out) & (any_on == 0)
         unexpected = all_off * np.where(there, share_in, 0)
         missing = np.where((all_on >= EXPECTED) & (gain <= 0), all_on, 0)
         against = [row(g, "unexpected", all_off) for g in self._best(unexpected)]
@@ -127,12 +129,15 @@ class TermEvidence:
         found = [int(g) for g in np.flatnonzero(worth > 0)]
         return sorted(found, key=lambda g: (-worth[g], self.sets.genes[g]))[:SHOWN]
 
-    def _who(self, term: int, gene: str) -> tuple[str, ...]:
-        """Those who state it of the term or, failing that, of a term above or below it."""
+    def _near(self, term: int) -> list[Curie]:
+        """The terms above and the scored types below."""
         hierarchy = self.hierarchy
-        own = self.sources.get((hierarchy.ids[term], gene))
+        below = (one for one in self.sets.ids if term in hierarchy.above[hierarchy.index(one)])
+        return sorted({*below, *(hierarchy.ids[i] for i in hierarchy.above[term])})
+
+    def _who(self, term: int, near: Sequence[Curie], gene: str) -> tuple[str, ...]:
+        """Those who state it of the term or, failing that, of a term above or below it."""
+        own = self.sources.get((self.hierarchy.ids[term], gene))
         if own:
             return own
-        near = {hierarchy.ids[i] for i in hierarchy.above[term]}
-        near |= {one for one in self.sets.ids if term in hierarchy.above[hierarchy.index(one)]}
         return tuple(sorted({s for one in near for s in self.sources.get((one, gene), ())}))

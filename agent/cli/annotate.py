@@ -161,6 +161,8 @@ def table(found: Annotation) -> str:
         lines.append(f"{found.abstained:>5,}  unknown")
     lines += ["", "FOR: gene, % of these cells in which it is detected / % of all others."]
     lines.append("AGAINST: + is there and should not be; - is missing, no more than elsewhere.")
+    if about.species != "human":
+        lines.append("Genes are named by their human orthologues.")
     if found.clusters is not None:
         lines += ["", *_clusters(found)]
     return "\n".join(lines) + "\n"
