@@ -339,16 +339,17 @@ def choose(store: Store, layer: str | None = None, values: Values = "log1p") -> 
             f"{store.name} holds no {wanted} ({found}); expected them in X, raw or a layer: save "
             "the unscaled matrix in adata.raw or adata.layers"
         )
-    rank = {"counts": 0, "log1p": 1, "linear": 2}
-    best = min(
-        usable,
-        key=lambda n: (-judged[n][0].shape[1], rank[judged[n][1].kind], names.index(n)),
-    )
+    best = min(usable, key=lambda n: _preference(*judged[n], names.index(n)))
     for name, (rows, _) in judged.items():
         if name != best:
             rows.close()
     notices = [f"{n} is not used: {judged[n][1].why}" for n in names if n not in usable]
     return CellMatrix(store, best, *judged[best], notices)
+
+
+def _preference(rows: Rows, judged: Judgement, place: int) -> tuple[bool, int, int, int]:
+    """Proven before assumed, many genes before few, counts before log1p, then X, raw, layers."""
+    return bool(judged.notice), -rows.shape[1], judged.rank, place
 
 
 def _candidates(store: Store, layer: str | None) -> list[str]:

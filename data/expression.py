@@ -80,6 +80,12 @@ class Judgement:
     at: tuple[int, int] | None = None
     """Row of the sample and column of the first value that is no number (kind broken)."""
 
+    @property
+    def rank(self) -> int:
+        """Order of preference: proven counts, log1p and linear values, then what has a notice."""
+        order = {"counts": 0, "log1p": 1, "linear": 2}
+        return order.get(self.kind, 9) + (3 if self.notice else 0)
+
 
 def judge(sample: Csr, n_counts: NDArray[np.float64] | None = None) -> Judgement:
     """Conclude from some cells what the matrix holds.

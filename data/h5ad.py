@@ -128,8 +128,8 @@ class _File:
     def __init__(self, path: Path, structure: preflight.Structure) -> None:
         self.name, self.path, self.structure = str(path), path, structure
         self.n_cells = structure.n_cells
-        # A chunk larger than the cache would be unpacked again for every block that touches it.
-        self.file = preflight.open_file(path, max(1 << 20, 2 * structure.largest_chunk))
+        # A chunk that does not stay in the cache is unpacked again for every block it touches.
+        self.file = preflight.open_file(path, max(1 << 20, structure.cache))
 
     def matrices(self) -> list[str]:
         return list(self.structure.matrices)

@@ -32,7 +32,8 @@ class Limits:
     ``matrix`` bytes of one expression matrix, which is read by blocks; ``chunk`` bytes of one
     compressed chunk, which HDF5 must hold whole; ``ratio`` of logical to stored bytes above
     ``small`` (deflate reaches 1,032 at best, so more means chunks that were never written);
-    ``objects`` in the file and ``depth`` of groups; ``genes``, since one row must fit in memory.
+    ``objects`` in the file and ``depth`` of groups; ``genes``, since one row must fit in memory;
+    ``attribute`` bytes of one attribute; ``cache`` bytes of unpacked chunks that a reader keeps.
     """
 
     loaded: int = 16 * GIB
@@ -44,6 +45,7 @@ class Limits:
     depth: int = 32
     genes: int = 10_000_000
     attribute: int = 16 * MIB
+    cache: int = 2 * GIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Structure:
     legacy: bool
     matrices: dict[str, str] = field(default_factory=dict)
     """Layout ("csr", "csc", "dense") by name ("X", "raw.X", "layers/counts")."""
-    largest_chunk: int = 0
+    cache: int = 0
+    """Bytes of chunks that a reader should keep, so that none is unpacked twice for one matrix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class Layout:
         self._other_sparse()
         self._tables(n_cells, n_genes, legacy)
         self._whole()
-        return Structure(n_cells, n_genes, legacy, matrices, self._largest_chunk())
+        return Structure(n_cells, n_genes, legacy, matrices, self._cache())
 
     def _top(self) -> set[str]:
         return {name.partition("/")[0] for name in (*self.datasets, *self.groups)}
@@ -265,13 +268,16 @@ class Layout:
             if total > cap:
                 raise self.unsafe(f"its tables ask for {total:,} bytes at {name}", f"<= {cap:,}")
 
-    def _largest_chunk(self) -> int:
-        sizes = [0]
+    def _cache(self) -> int:
+        """A band of chunks as wide as the matrix, twice where a block may straddle two of them."""
+        bands = [0]
         for _, place in self._matrix_places():
             for name, dataset in self.datasets.items():
-                if name == place or name.startswith(place + "/"):
-                    sizes.append(int(np.prod(dataset.chunks or (0,))) * dataset.dtype.itemsize)
-        return max(sizes)
+                if dataset.chunks and (name == place or name.startswith(place + "/")):
+                    chunk = int(np.prod(dataset.chunks)) * dataset.dtype.itemsize
+                    across = -(-dataset.shape[-1] // dataset.chunks[-1]) if dataset.ndim > 1 else 1
+                    bands.append(2 * across * chunk)
+        return min(max(bands), self.limits.cache)
 
 
 def logical_bytes(dataset: Any) -> int:

@@ -42,6 +42,8 @@ _SIGNATURES = {
     b"CDF": "a classic NetCDF file",
 }
 
+_SLOTS = 100_003  # of the chunk cache: prime, and many more than the chunks of a band
+
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -86,7 +88,7 @@ def open_file(path: Path, cache: int = 1 << 20) -> h5py.File:
     """Open an HDF5 file for reading only, with one clear line where that fails."""
     _is_hdf5(path)
     try:
-        return h5py.File(path, "r", rdcc_nbytes=cache)
+        return h5py.File(path, "r", rdcc_nbytes=cache, rdcc_nslots=_SLOTS)
     except OSError as error:
         text = str(error)
         if "truncated" in text or "eof" in text:

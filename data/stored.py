@@ -31,8 +31,8 @@ __all__ = [
 ]
 
 UNPACK_BUDGET = 1 << 22
-"""Values of one compressed array that are unpacked here, less than 0.1 s; what lies beyond is checked
-when it is used: indices by :mod:`data.matrices`, embeddings by :mod:`data.cells`.
+"""Values of one compressed array that are unpacked here, less than 0.1 s; what lies beyond is
+checked when it is used: indices by :mod:`data.matrices`, embeddings by :mod:`data.cells`.
 """
 
 DESCRIPTOR = 16  # bytes of a length, an address and a number in the file

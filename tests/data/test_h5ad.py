@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from data import matrices
+from data import matrices, preflight
 from data.cells import CellMatrix
 from data.errors import BadFile, BadInput
 from data.h5ad import open_cells
@@ -243,6 +243,33 @@ def test_parts_of_counts_are_never_chosen(counts: np.ndarray) -> None:
     with pytest.raises(BadFile, match="z-scored"):
         open_cells(adata)
     assert open_cells(adata, layer="spliced").holds == "counts"
+
+
+def test_what_is_proven_comes_before_what_is_assumed(counts: np.ndarray) -> None:
+    """Moments of velocity are no counts, though too large for a logarithm."""
+    adata = adata_of(log1p_of(counts))
+    adata.layers["Ms"] = counts * np.random.default_rng(0).uniform(5, 9, counts.shape)
+    assert open_cells(adata, layer="Ms").notices
+    assert open_cells(adata).matrix == "X"
+    wider = adata_of(log1p_of(counts) * np.random.default_rng(0).uniform(0.7, 1, counts.shape))
+    adata = adata[:, :20].copy()
+    adata.raw = wider
+    assert "assumed" in open_cells(adata, layer="raw").notices[0]
+    assert open_cells(adata).matrix == "X"
+
+
+def test_chunks_across_all_cells_are_unpacked_once(tmp_path: Path) -> None:
+    """One chunk a gene, as column-major tools write it: a band of them stays in the cache."""
+    path = tmp_path / "x.h5ad"
+    values = np.random.default_rng(0).poisson(1.0, (5000, 40)).astype(np.float32)
+    adata_of(values).write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        attributes = dict(file["X"].attrs)
+        del file["X"]
+        file.create_dataset("X", data=values, chunks=(5000, 1), compression="gzip")
+        file["X"].attrs.update(attributes)
+    assert preflight.check(path).cache == 2 * values.nbytes
+    np.testing.assert_array_equal(dense(open_cells(path), 7, "counts"), values)
 
 
 def test_a_named_layer_must_exist_and_fit(counts: np.ndarray) -> None:
