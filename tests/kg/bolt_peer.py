@@ -63,6 +63,7 @@ def peer(folder: Path, port: int | None = None) -> Iterator[tuple[str, subproces
     with log.open("ab") as out:
         process = subprocess.Popen(
             [sys.executable, __file__, str(folder), str(port)],
+            cwd=folder,  # it writes a log/ where it stands
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT,
