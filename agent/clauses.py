@@ -340,7 +340,7 @@ class _Parser:
             if word in _DIRECT and words[:1] != ["have"]:
                 direct = True
                 continue
-            if word in ("known", "listed", "recorded") and len(words) == 1:
+            if word in ("known", "listed", "recorded", "both") and len(words) == 1:
                 continue
             words.append(word)
             entries = phrase_table().get(tuple(words))

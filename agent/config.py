@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["AskConfig"]
+__all__ = ["WRITER_THREAD", "AskConfig"]
+
+WRITER_THREAD = "celloquy-writer"
+"""Name of the thread that a language model writes in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,13 @@ class AskConfig:
         How long a language model may take for a draft.
     write_tokens
         How long its draft may be.
+    read_tokens
+        How much a local model reads: a small one on a CPU reads some 300 tokens a second.
     """
 
     llm: str | None = None
     shown: int = 12
     passages: int = 4
     write_seconds: float = 60.0
-    write_tokens: int = 200
+    write_tokens: int = 160
+    read_tokens: int = 700

@@ -17,6 +17,7 @@ from typing import Any, TypedDict
 from agent.answer import Answer, Citation, Claim, Named, Status, Step
 from agent.config import AskConfig
 from agent.facts import Facts, Found
+from agent.llm import Writer, open_writer
 from agent.router import Plan, route
 from agent.tools import TOOLS
 from agent.verify import Verifier
@@ -24,6 +25,7 @@ from agent.writing import (
     Draft,
     abstention,
     draft,
+    merged,
     old_sources,
     prose,
     releases_of,
@@ -52,6 +54,8 @@ class State(TypedDict, total=False):
     found: Found
     draft: Draft
     claims: tuple[Claim, ...]
+    leads: tuple[str, ...]
+    cut: bool
     warnings: tuple[str, ...]
     steps: tuple[Step, ...]
     error: str
@@ -76,6 +80,7 @@ class Agent:
     def __post_init__(self) -> None:
         self.facts = Facts(self.graph, shown=self.config.shown)
         self.verifier = Verifier(self.graph)
+        self.writer: Writer | None = open_writer(self.config)
 
     def ask(self, question: str) -> Answer:
         """Answer one question.
@@ -151,14 +156,46 @@ class Agent:
         why = f"{len(claims) - len(dropped)} of {len(claims)} claims supported"
         if dropped:
             why += "; dropped: " + "; ".join(f"{c.text} ({c.why})" for c in dropped)
-        return {"claims": claims, "steps": (Step("verify", why),)}
+        return {"claims": claims, "leads": written.leads, "steps": (Step("verify", why),)}
+
+    def rewrite(self, state: State) -> State:
+        """Let the language model order and phrase the checked facts, and check what it wrote.
+
+        Its sentences are made again from what they prove to say. It can add no fact, and leave
+        none out: the claims that it did not state follow behind its own.
+        """
+        assert self.writer is not None
+        evidence = state["draft"].evidence
+        facts = [(c.text, c.evidence) for c in state["claims"] if c.verdict == "supported"]
+        drafted = self.writer.draft(state["question"], facts)
+        written = self.verifier.check_draft(drafted.text, evidence)
+        kept = [claim for claim in written if claim.verdict == "supported"]
+        claims, leads = merged(state["claims"], state["leads"], kept, self.verifier, evidence)
+        dropped = [claim for claim in written if claim.verdict == "dropped"]
+        why = f"{self.writer.name}: {len(kept)} of {len(written)} sentences supported"
+        if dropped:
+            why += "; dropped: " + "; ".join(f"{c.text[:200]} ({c.why})" for c in dropped)
+        warnings: tuple[str, ...] = ()
+        if drafted.problem:
+            warnings = (f"the writer {self.writer.name} gave no draft: {drafted.problem}",)
+        elif drafted.cut:
+            warnings = (f"the draft of {self.writer.name} met its limit and was cut",)
+        elif not kept:
+            warnings = (f"no sentence of {self.writer.name} was supported; the facts are shown",)
+        return {
+            "claims": (*claims, *dropped),
+            "leads": (*leads, *("" for _ in dropped)),
+            "cut": drafted.cut,
+            "warnings": warnings,
+            "steps": (Step("rewrite", why),),
+        }
 
     def answer(self, state: State) -> State:
         """Write the answer from the claims that passed."""
         written, claims = state["draft"], state["claims"]
         releases = releases_of(written.evidence, claims)
         parts = [
-            prose(claims, written.leads, written.evidence, self.facts.names),
+            prose(claims, state["leads"], written.evidence, self.facts.names),
             *state["found"].notes,
             sources_line(releases),
         ]
@@ -175,6 +212,8 @@ class Agent:
     def _finished(self, state: State, text: str, releases: dict[str, str]) -> State:
         failed = "error" in state
         status: Status = "failed" if failed else ("ok" if releases else "abstained")
+        if status == "ok" and state.get("cut"):
+            status = "truncated"
         claims = state.get("claims", ())
         plan = state["plan"]
         scores = [mention.score for mention in plan.terms]
@@ -187,7 +226,8 @@ class Agent:
                 citations=self._citations(state) if releases else (),
                 mentions=tuple(_named(mention) for mention in state["mentions"]),
                 route=state["steps"],
-                confidence=min(scores, default=1.0) if status == "ok" else 0.0,
+                confidence=min(scores, default=1.0) if releases else 0.0,
+                model=self.writer.name if self.writer and "cut" in state else None,
                 warnings=(*state["warnings"], *old_sources(self.graph, releases)),
                 releases=releases,
             )
@@ -280,13 +320,22 @@ def _timed(name: str, node: Callable[[Agent, State], State]) -> Callable[..., An
     return run
 
 
+def _after_verify(state: State, runtime: Any) -> str:
+    if not any(claim.verdict == "supported" for claim in state["claims"]):
+        return "abstain_"
+    return "rewrite_" if runtime.context.writer else "answer_"
+
+
 @lru_cache(maxsize=1)
 def _compiled() -> Any:
     """The state graph, compiled once a process; LangGraph is imported here, when first asked."""
     from langgraph.graph import END, START, StateGraph
 
     graph = StateGraph(State, context_schema=Agent)
-    nodes = (Agent.ground, Agent.route, Agent.retrieve, Agent.write, Agent.verify)
+    nodes = (
+        *(Agent.ground, Agent.route, Agent.retrieve),
+        *(Agent.write, Agent.verify, Agent.rewrite),
+    )
     for node in nodes:
         graph.add_node(f"{node.__name__}_", _timed(node.__name__, node))
     graph.add_node("answer_", lambda state, runtime: runtime.context.answer(state))
@@ -295,15 +344,17 @@ def _compiled() -> Any:
     graph.add_edge("ground_", "route_")
     graph.add_edge("route_", "retrieve_")
     graph.add_conditional_edges(
-        "retrieve_", lambda state: "write_" if state["found"].findings else "abstain_"
+        "retrieve_",
+        lambda state: "write_" if state["found"].findings else "abstain_",
+        ["write_", "abstain_"],
     )
     graph.add_edge("write_", "verify_")
     graph.add_conditional_edges(
         "verify_",
-        lambda state: (
-            "answer_" if any(c.verdict == "supported" for c in state["claims"]) else "abstain_"
-        ),
+        _after_verify,
+        ["answer_", "abstain_", "rewrite_"],
     )
+    graph.add_edge("rewrite_", "answer_")
     graph.add_edge("answer_", END)
     graph.add_edge("abstain_", END)
     return graph.compile()

@@ -88,9 +88,10 @@ def _taken_over(draft: str, evidence: Mapping[str, Evidence]) -> list[tuple[int,
         if isinstance(piece, TermEvidence | PassageEvidence):
             words = piece.quote if isinstance(piece, PassageEvidence) else piece.text
             bare = words.strip().removesuffix(".")
-            start = draft.find(bare) if bare else -1
-            if start >= 0:
-                spans.append((start, start + len(bare)))
+            for written in (bare, bare[:1].lower() + bare[1:]):
+                start = draft.find(written) if bare else -1
+                if start >= 0:
+                    spans.append((start, start + len(bare)))
     return spans
 
 

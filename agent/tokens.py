@@ -184,9 +184,10 @@ def _take_quotes(text: str, pieces: Iterable[Evidence], slots: list[Token]) -> s
         if isinstance(piece, TermEvidence | PassageEvidence):
             words = piece.quote if isinstance(piece, PassageEvidence) else piece.text
             bare = " ".join(words.split()).removesuffix(".")
-            if len(bare.split()) > 3 and bare in text:
-                slots.append(Token("quote", bare))
-                text = text.replace(bare, f" {_SLOT}{len(slots) - 1} ")
+            for written in (bare, bare[:1].lower() + bare[1:]):
+                if len(bare.split()) > 3 and written in text:
+                    slots.append(Token("quote", bare))
+                    text = text.replace(written, f" {_SLOT}{len(slots) - 1} ")
     return text
 
 

@@ -14,6 +14,7 @@ from agent.answer import Claim
 from agent.facts import Finding
 from agent.phrases import SOURCE_WORDS
 from agent.statement import Form, Statement
+from agent.verify import Verifier
 from agent.wording import Names, join, sentence
 from data.manifest import age_in_days
 from kg.graph import KnowledgeGraph
@@ -27,7 +28,16 @@ from retrieval.evidence import (
     number,
 )
 
-__all__ = ["Draft", "abstention", "draft", "old_sources", "prose", "sources_line"]
+__all__ = [
+    "Draft",
+    "abstention",
+    "draft",
+    "merged",
+    "old_sources",
+    "prose",
+    "releases_of",
+    "sources_line",
+]
 
 OLD_YEARS = 3
 """A source older than this is named with its age in a warning; releases of the ontologies are
@@ -53,6 +63,51 @@ def draft(findings: Sequence[Finding], names: Names) -> Draft:
         text = sentence(finding.statement, names)
         claims.append(Claim(text, cited, finding.statement))
     return Draft(tuple(claims), tuple(f.lead for f in findings), evidence)
+
+
+def merged(
+    facts: Sequence[Claim],
+    leads: Sequence[str],
+    kept: Sequence[Claim],
+    verifier: Verifier,
+    evidence: Mapping[str, Evidence],
+) -> tuple[list[Claim], list[str]]:
+    """The model's order of the facts, without what it added and with what it left out.
+
+    Parameters
+    ----------
+    facts, leads
+        The extractive claims with their leads.
+    kept
+        The model's supported sentences.
+    """
+    claims = [(claim, lead) for claim, lead in zip(facts, leads, strict=True) if lead]
+    said = {claim.statement for claim, _ in claims}
+    for claim in kept:
+        for statement in verifier.statements(claim, evidence):
+            if statement not in said:
+                said.add(statement)
+                text = sentence(statement, verifier.names)
+                again = verifier.check(Claim(text, claim.evidence, statement), evidence)
+                if again.verdict == "supported":
+                    claims.append((again, ""))
+    shown = [claim.statement for claim, _ in claims if claim.statement]
+    for claim, lead in zip(facts, leads, strict=True):
+        if lead or (claim.statement and any(_covers(one, claim.statement) for one in shown)):
+            continue
+        claims.append((claim, lead))
+    return [claim for claim, _ in claims], [lead for _, lead in claims]
+
+
+def _covers(said: Statement, fact: Statement) -> bool:
+    """Whether one statement says all that another does."""
+    if said == fact:
+        return True
+    if said.form is not Form.FACT or fact.form is not Form.FACT:
+        return False
+    same = (said.subject, said.predicate, said.inverse, said.negated, said.qualifier, said.unlike)
+    asked = (fact.subject, fact.predicate, fact.inverse, fact.negated, fact.qualifier, fact.unlike)
+    return same == asked and set(fact.objects) <= set(said.objects)
 
 
 def prose(

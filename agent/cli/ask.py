@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.main import emit_json, options
+from agent.cli.console import emit_json, options
+from agent.config import WRITER_THREAD
 
 if TYPE_CHECKING:
     from agent.answer import Answer
@@ -21,22 +24,44 @@ EXIT = {"ok": 0, "truncated": 0, "failed": 1, "abstained": 3}
 
 def ask(
     question: Annotated[str, typer.Argument(help="The question, in quotes.")],
+    llm: Annotated[
+        str | None,
+        typer.Option(
+            help="Language model that orders and phrases the facts: local, a folder, a hub id, or "
+            "provider:model. Every sentence is checked; the default needs no model."
+        ),
+    ] = None,
+    no_llm: Annotated[bool, typer.Option("--no-llm", help="No language model.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
     """Answer a question about cells, with the evidence for every sentence.
 
     Exit code 3 when the loaded sources do not answer it.
     """
+    from agent.config import AskConfig
     from agent.lookup import open_graph
     from agent.qa import ask as answer_question
 
     graph = open_graph(options.graph)
-    answer = answer_question(question, graph=graph)
+    config = AskConfig(llm=None if no_llm else llm)
+    answer = answer_question(question, graph=graph, config=config)
     if as_json:
         emit_json(answer.to_json())
     else:
         sys.stdout.write(shown(answer, graph))
-    return EXIT[answer.status]
+    return leave(EXIT[answer.status])
+
+
+def leave(code: int) -> int:
+    """The exit code; ends the process at once where a writer is still running.
+
+    A thread in a model's native code cannot be stopped, and would abort the interpreter's exit.
+    """
+    if any(thread.name == WRITER_THREAD for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def shown(answer: Answer, graph: KnowledgeGraph) -> str:

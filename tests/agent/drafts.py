@@ -318,12 +318,10 @@ class Writer:
         """Another term of the same category with another name."""
         term = self.graph.term(id)
         assert term is not None
-        near = [
-            e.subject
-            for p in self.graph.edges(id, direction="out", predicates=(t.IS_A,))
-            for e in self.graph.edges(p.object, direction="in", predicates=(t.IS_A,))
-        ]
-        near = [n for n in near if n != id]  # fmt: skip
+        near = []
+        for up in self.graph.edges(id, direction="out", predicates=(t.IS_A,)):
+            below = self.graph.edges(up.object, direction="in", predicates=(t.IS_A,))
+            near += [edge.subject for edge in below if edge.subject != id]
         while True:
             pool = near if near and self.random.random() < 0.5 else self.nodes[term.category]
             other = self.random.choice(pool)

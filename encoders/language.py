@@ -1,0 +1,346 @@
+"""The causal language model: the bundled SmolLM2, or any other by folder or hub id.
+
+The bundled model (L. Ben Allal et al., SmolLM2, 2025, arXiv:2502.02737) comes as one GGUF file.
+It is read by transformers, its blocks unpacked, and stored once as safetensors with its tokenizer
+below :func:`data.locations.models`: reading the GGUF takes a minute, reading the copy a second.
+Weights are read from safetensors only and no code of a model's repository is ever run.
+
+Generation is greedy and bounded in tokens and seconds. The model knows nothing of evidence; what
+it writes is a draft that :mod:`agent.verify` checks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from functools import lru_cache
+from io import StringIO
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal
+
+from data import locations, sources
+from data.errors import BadInput, DependencyMissing
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["BUNDLED", "Generated", "LanguageModel", "load"]
+
+BUNDLED = "local"
+"""The name under which the bundled model is asked for."""
+
+_ASSET = "smollm2"
+_MANIFEST = "celloquy.json"
+_VERSION = 1  # of the stored copy; one of another version is made again
+
+Finish = Literal["stop", "length", "time"]
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What a model wrote, why it ended there, and how many tokens it took."""
+
+    text: str
+    finish: Finish
+    tokens: int
+
+
+class LanguageModel:
+    """A loaded causal language model with its tokenizer; used by one thread at a time.
+
+    Attributes
+    ----------
+    name
+        How the model was asked for.
+    model, tokenizer
+        The transformers objects, for training and for soft tokens.
+    width
+        Of its token embeddings.
+    """
+
+    def __init__(self, name: str, model: Any, tokenizer: Any) -> None:
+        self.name = name
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.width = int(model.get_input_embeddings().embedding_dim)
+        # Batches are padded on the left, so that every row ends where its answer begins. SmolLM2
+        # pads with its end token: the attention mask, never the id, says what is padding.
+        self.tokenizer.padding_side = "left"
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        head = model.get_output_embeddings()
+        # The last position alone is a strided slice of the hidden states; on bfloat16 weights a
+        # product with it copies the whole head, which costs more than the rest of the step.
+        head.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(), *inputs[1:]))
+        self._lock = Lock()
+
+    @property
+    def context(self) -> int:
+        """The most tokens that the model reads."""
+        return int(getattr(self.model.config, "max_position_embeddings", 2048))
+
+    def chat(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """The prompt of a conversation, by the model's own template, up to its turn.
+
+        Raises
+        ------
+        BadInput
+            When the model has no chat template.
+        """
+        if not self.tokenizer.chat_template:
+            raise BadInput(f"{self.name} has no chat template; expected an instruction-tuned model")
+        text: str = self.tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=True
+        )
+        return text
+
+    def count(self, text: str) -> int:
+        """How many tokens a text has."""
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int = 128,
+        seconds: float | None = None,
+    ) -> list[Generated]:
+        """Continue each prompt greedily.
+
+        Parameters
+        ----------
+        prompts
+            Complete prompts; :meth:`chat` makes one of a conversation.
+        max_new_tokens
+            The most tokens to write for each.
+        seconds
+            Time for all of them together; what is there by then is returned.
+
+        Raises
+        ------
+        BadInput
+            When a prompt does not fit the model.
+        """
+        if not prompts:
+            return []
+        batch = self.tokenizer(list(prompts), return_tensors="pt", padding=True)
+        read = int(batch["input_ids"].shape[1])
+        if read + max_new_tokens > self.context:
+            raise BadInput(
+                f"the prompt has {read} tokens and {max_new_tokens} are to be written; expected "
+                f"at most {self.context} in all for {self.name}"
+            )
+        output = self._run(max_new_tokens, seconds, **batch)
+        return [self._generated(row[read:], max_new_tokens) for row in output]
+
+    def generate_from(
+        self,
+        embeddings: torch.Tensor,
+        mask: torch.Tensor,
+        *,
+        max_new_tokens: int = 20,
+        seconds: float | None = None,
+    ) -> list[Generated]:
+        """Continue prompts that are given as embeddings, soft tokens among them.
+
+        Parameters
+        ----------
+        embeddings
+            Token embeddings, padded on the left, [prompts, tokens, width].
+        mask
+            1 for tokens and 0 for padding, [prompts, tokens].
+        """
+        output = self._run(max_new_tokens, seconds, inputs_embeds=embeddings, attention_mask=mask)
+        return [self._generated(row, max_new_tokens) for row in output]
+
+    def _run(self, max_new_tokens: int, seconds: float | None, **inputs: Any) -> Any:
+        import torch
+
+        with self._lock, torch.inference_mode(), _free_cores():
+            return self.model.generate(
+                **inputs,
+                max_new_tokens=max_new_tokens,
+                max_time=seconds,
+                do_sample=False,
+                num_beams=1,
+                pad_token_id=self.tokenizer.pad_token_id,
+                eos_token_id=self.tokenizer.eos_token_id,
+            )
+
+    def _generated(self, row: Any, most: int) -> Generated:
+        ids = row.tolist()
+        end = self.tokenizer.eos_token_id
+        finish: Finish = "length" if len(ids) >= most else "time"
+        if end in ids:
+            ids, finish = ids[: ids.index(end)], "stop"
+        text = self.tokenizer.decode(ids, skip_special_tokens=True)
+        return Generated(text.strip(), finish, len(ids))
+
+    def log_likelihoods(self, prompt: str, continuations: Sequence[str]) -> list[float]:
+        """Log probability of each continuation of a prompt, a token on average.
+
+        The average does not favour short continuations over long ones.
+        """
+        import torch
+
+        start = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        scores: list[float] = []
+        for continuation in continuations:
+            rest = self.tokenizer(continuation, add_special_tokens=False)["input_ids"]
+            if not rest:
+                raise BadInput("a continuation is empty; expected words to score")
+            ids = torch.tensor([start + rest])
+            with self._lock, torch.inference_mode(), _free_cores():
+                logits = self.model(input_ids=ids, logits_to_keep=len(rest) + 1).logits
+            # logits: [1, rest + 1, vocabulary]; each position predicts the next token
+            log_probabilities = torch.log_softmax(logits[0, :-1].float(), dim=-1)
+            picked = log_probabilities.gather(1, torch.tensor(rest)[:, None])
+            scores.append(float(picked.mean()))
+        return scores
+
+
+@lru_cache(maxsize=2)
+def load(name: str = BUNDLED, *, precision: Literal["auto", "float32"] = "auto") -> LanguageModel:
+    """Load a language model, once a process.
+
+    Parameters
+    ----------
+    name
+        ``local`` for the bundled model, a folder, or a hub id, which is downloaded by its hub's
+        client at first use.
+    precision
+        ``auto``: bfloat16 where the processor multiplies it, which writes a quarter faster;
+        ``float32`` for training.
+
+    Raises
+    ------
+    DependencyMissing
+        When transformers or torch is not installed.
+    AssetMissing
+        When the bundled model was not fetched.
+    BadInput
+        When there is no model of that name.
+    """
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise DependencyMissing(
+            f"{error.name} is not installed; a language model needs: pip install 'celloquy[models]'"
+        ) from None
+    folder = str(_stored()) if name == BUNDLED else name
+    here = Path(folder).is_dir()
+    dtype = torch.bfloat16 if precision == "auto" and _bfloat16_pays() else torch.float32
+    with _quiet():
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=here)
+            model = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=here, dtype=dtype, use_safetensors=True
+            )
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BadInput(
+                f"no language model {name!r} ({reason}); expected 'local', a folder with "
+                "safetensors and a tokenizer, or a hub id"
+            ) from None
+    return LanguageModel(name, model, tokenizer)
+
+
+def _stored() -> Path:
+    """The bundled model as safetensors; made from the GGUF where it is not there."""
+    gguf = sources.path(_ASSET)
+    wanted = {"version": _VERSION, "gguf": _hash_of(gguf)}
+    folder = locations.models() / "smollm2"
+    if _manifest(folder) != wanted:
+        _convert(gguf, folder, wanted)
+    return folder
+
+
+def _hash_of(gguf: Path) -> str:
+    """The hash that the manifest pins for the file; it was verified when it was fetched."""
+    files = sources.asset(_ASSET).files
+    return next((file.sha256 for file in files if file.name == gguf.name), gguf.name)
+
+
+def _manifest(folder: Path) -> Any:
+    try:
+        return json.loads((folder / _MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _convert(gguf: Path, folder: Path, wanted: Mapping[str, Any]) -> None:
+    """Unpack the GGUF into a folder beside and put it in place whole."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    where = {"gguf_file": gguf.name, "local_files_only": True}
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".smollm2-") as temporary:
+        made = Path(temporary) / "made"
+        with _quiet(), redirect_stderr(StringIO()):  # one bar of it heeds no setting
+            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), **where)
+            model = AutoModelForCausalLM.from_pretrained(
+                str(gguf.parent),
+                # Left in its blocks the model can be neither saved nor trained.
+                quantization_config=GgufConfig(dequantize=True),
+                dtype=torch.float32,
+                **where,
+            )
+            model.save_pretrained(made)
+            tokenizer.save_pretrained(made)
+        (made / _MANIFEST).write_text(json.dumps(wanted), "utf-8")
+        if _manifest(folder) == wanted:  # another process was faster
+            return
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.replace(folder)
+
+
+def _bfloat16_pays() -> bool:
+    """Whether the processor multiplies bfloat16 itself; elsewhere it is slower than float32."""
+    import torch
+
+    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+@contextmanager
+def _free_cores() -> Iterator[None]:
+    """Use the cores that are idle: threads that wait for a busy core wait for each token.
+
+    On two cores with a load of 9 two threads took 34 to 111 seconds for 50 tokens, one thread 8.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    busy = int(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0
+    torch.set_num_threads(max(1, before - busy))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and no advice on stderr while a model is read."""
+    from transformers.utils import logging
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    level = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
