@@ -16,7 +16,10 @@ from types import MappingProxyType
 from kg.lexicon import normalise
 from kg.terms import Curie, Scope
 
-__all__ = ["ShortName", "expand", "same_word", "short_names"]
+__all__ = ["SHORT_WORDS", "ShortName", "expand", "same_word", "short_names"]
+
+SHORT_WORDS = 4
+"""Words of the longest short name, a following *cell* among them."""
 
 _PLURAL = re.compile(r"(?<=[A-Za-z0-9])s$")
 _CELL = re.compile(r"[\s\-](?:cells?|lymphocytes?)$", re.IGNORECASE)

@@ -18,7 +18,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kg.abbreviations import short_names
+from kg.abbreviations import SHORT_WORDS, short_names
 from kg.graph import KnowledgeGraph, LexicalEntry
 from kg.identifiers import identifiers, places, unknown_identifiers
 from kg.mentions import SCOPE_SCORE, Candidate, How, Mention
@@ -202,10 +202,11 @@ def _respelt(
     corrected: dict[int, str] = {}
     for i, token in enumerate(tokens):
         odd = len(token.key) >= SHORTEST and token.key.isalpha() and not token.text.isupper()
-        if i in used or not odd or is_ordinary(token.text) or graph.search(token.key, limit=1):
+        if i in used or not odd or is_ordinary(token.text):
             continue
         names = vocabulary(graph, Category.CELL_TYPE)
-        if token.key not in names.spelt and (near := names.speller.near(token.key)):
+        near = [] if token.key in names.spelt else names.speller.near(token.key)
+        if near and not graph.search(token.key, limit=1):
             corrected[i] = near[0][0]
     if not corrected:
         return {}
@@ -284,7 +285,8 @@ def _readings(
     if organism := _ORGANISMS.get(keys[0].key):
         taxon, label = organism
         yield Reading(taxon, Category.OTHER, 1.0, Scope.EXACT, label, "organism")
-    for rank, short in enumerate(short_names(written, whole=setting.whole)):
+    shorts = short_names(written, whole=setting.whole) if j - i <= SHORT_WORDS else ()
+    for rank, short in enumerate(shorts):
         yield Reading(
             short.id,
             Category.CELL_TYPE,
@@ -316,6 +318,6 @@ def _mentions(
     mentions = []
     for start, end, readings in chosen:
         wanted = [r for r in readings if not categories or r.category in categories]
-        if found := ranked(wanted, terms, graph, limit):
+        if found := ranked(wanted, terms, graph, limit, strict=True):
             mentions.append(Mention(text[start:end], start, end, found))
     return tuple(mentions)

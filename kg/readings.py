@@ -34,13 +34,29 @@ def ranked(
     terms: Mapping[Curie, Term],
     graph: KnowledgeGraph,
     limit: int,
+    *,
+    strict: bool = False,
 ) -> tuple[Candidate, ...]:
-    """Candidates of the readings, best first, each term once; ``terms`` are those read already."""
-    found = [candidate for r in readings for candidate in _resolve(r, terms, graph)]
+    """Candidates of the readings, best first, each term once.
+
+    ``terms`` are those of the readings, read already. In running text (``strict``) a name that
+    an obsolete term had, and that no current one has taken over, names nothing; its id does.
+    """
+    found = [
+        candidate
+        for reading in readings
+        for candidate in _resolve(reading, terms, graph)
+        if not strict or reading.how == "identifier" or not _gone(reading, candidate, terms)
+    ]
     best: dict[Curie, Candidate] = {}
     for candidate in sorted(found, key=lambda c: (-c.score, c.id, c.replaced, c.matched)):
         best.setdefault(candidate.id, candidate)
     return tuple(best.values())[:limit]
+
+
+def _gone(reading: Reading, candidate: Candidate, terms: Mapping[Curie, Term]) -> bool:
+    term = terms.get(reading.id)
+    return term is not None and term.obsolete and candidate.id != term.replaced_by
 
 
 def _resolve(

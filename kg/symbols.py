@@ -122,13 +122,13 @@ def is_ordinary(word: str) -> bool:
 
 def name_factor(written: str, entry: LexicalEntry, setting: Setting, run: tuple[int, int]) -> float:
     """How far ``written`` may be read as ``entry``: 1 surely, 0 never."""
-    if entry.category is Category.GENE and _is_symbol(entry.text):
+    if entry.category is Category.GENE and _is_symbol(entry):
         return _symbol_factor(written, entry, setting, run)
     if " " in written.strip() or "-" in written:
         return 1.0
     if setting.whole:
         return 1.0 if len(written) > 1 else 0.0
-    if len(written) == 1:
+    if len(written) == 1 or (len(written) == 2 and not written.isupper()):
         return 0.0
     if is_ordinary(written):
         # AIDS, NASH: the capitals are the name's own.
@@ -141,36 +141,59 @@ def name_factor(written: str, entry: LexicalEntry, setting: Setting, run: tuple[
     return 1.0
 
 
-def _is_symbol(name: str) -> bool:
-    """Whether a gene's name is a symbol and not its name in words ("catalase")."""
-    return " " not in name and not (name.isalpha() and name.islower() and len(name) >= 5)
+def _is_symbol(entry: LexicalEntry) -> bool:
+    """Whether a gene's name is a symbol and not its name in words ("catalase").
+
+    MGI's table has symbols alone, some of them words ("peripheral").
+    """
+    name = entry.text
+    in_words = name.isalpha() and name.islower() and len(name) >= 5
+    return " " not in name and (not in_words or entry.id.startswith("MGI:"))
 
 
 def _symbol_factor(
     written: str, entry: LexicalEntry, setting: Setting, run: tuple[int, int]
 ) -> float:
-    digits = any(char.isdigit() for char in written)
     same = written == entry.text
     if setting.whole:
         return 1.0 if same else 0.97
-    if digits and len(written) >= 3:
-        return 1.0 if same else 0.9
+    if len(written) < 3 or not any(char.isalpha() for char in written):
+        return _short_symbol_factor(written, same, setting, run)
     company = _in_company(setting, run)
-    if len(written) < 3 or not written.replace("-", "").isalnum():
-        return 0.9 if company and same else 0.0
+    if any(char.isdigit() for char in written):
+        return 1.0 if same else 0.9
     ordinary = is_ordinary(written)
+    if ordinary and (setting.shouting or not written.isupper()):
+        return 0.75 if _noun_follows(setting, run) else 0.0
     if written.islower():
-        if ordinary:
-            return 0.75 if _noun_follows(setting, run) else 0.0
         return 0.85 if company or not _VOWEL.search(written) else 0.0
     if written.isupper() and not setting.shouting:
-        if ordinary and not company:
-            return 0.85 if same and entry.scope is Scope.LABEL else 0.0
-        return 1.0 if same else 0.9
-    if ordinary or setting.shouting:
+        return _capital_factor(entry, same, ordinary, company)
+    if setting.shouting:
         return 0.8 if company else 0.0
-    first = run[0] == 0
-    return 0.9 if company or (same and not first) else 0.0
+    # A capital first letter is a mouse gene's, and any word's that begins a sentence.
+    return 0.9 if company or (same and run[0] > 0) else 0.0
+
+
+def _short_symbol_factor(written: str, same: bool, setting: Setting, run: tuple[int, int]) -> float:
+    """One or two letters are a symbol only where a text says so."""
+    if not same or not any(char.isalpha() for char in written):
+        return 0.0
+    if len(written) == 1:
+        return 0.9 if _noun_follows(setting, run) else 0.0
+    return 0.9 if _in_company(setting, run) else 0.0
+
+
+def _capital_factor(entry: LexicalEntry, same: bool, ordinary: bool, company: bool) -> float:
+    """Capitals without a digit: a current symbol, or one of many acronyms."""
+    current = entry.scope is Scope.LABEL
+    if company:
+        return 1.0 if same else 0.9
+    if ordinary:
+        return 0.85 if same and current else 0.0
+    if current:
+        return 0.97 if same else 0.87
+    return 0.65
 
 
 def _in_company(setting: Setting, run: tuple[int, int]) -> bool:
