@@ -157,6 +157,11 @@ def _fractional(
             return Judgement("linear", f"{span}, and every cell sums to {equal[name]:,.0f}")
         why = f"{span}, and undoing {name} gives every cell the sum {equal[name]:,.0f}"
         return Judgement("log1p", why, scales[name][0], _snap(equal[name]), True)
+    return _unproven(span, high)
+
+
+def _unproven(span: str, high: float) -> Judgement:
+    """What is left where neither multiples nor sums tell: by the range alone."""
     if abs(high - 1.0) < 1e-3:
         return Judgement("scaled", f"{span}: every gene was scaled to at most 1")
     if high <= LOG_MAX:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -92,7 +93,7 @@ def resolve_gene(text: str, species: Species = "human") -> tuple[Candidate, ...]
     species
         Whose symbols are meant. An identifier speaks for itself.
     """
-    text = text.strip()
+    text = genetable.storable(text).strip()
     with closing(genetable.connection()) as db:
         found = _by_identifier(db, text)
         if found:
@@ -208,23 +209,35 @@ def _family(
 
 def suggest_genes(text: str, species: Species = "human", limit: int = 5) -> tuple[str, ...]:
     """Return current symbols that look like ``text``, nearest first, by edit distance."""
-    wanted = genetable.squashed(text)
+    wanted = genetable.squashed(genetable.storable(text))
     if not wanted:
         return ()
+    close = (species, len(wanted) - 2, len(wanted) + 2)
     with closing(genetable.connection()) as db:
-        rows = db.execute(
-            "SELECT DISTINCT name.squashed, name.route, gene.symbol "
-            "FROM name JOIN gene ON gene.row = name.gene "
-            "WHERE name.species = ? AND name.squashed >= ? AND name.squashed < ? "
-            "AND length(name.squashed) BETWEEN ? AND ?",
-            (species, wanted[:2], wanted[:2] + "\U0010ffff", len(wanted) - 2, len(wanted) + 2),
-        ).fetchall()
+        span = (wanted[:2], wanted[:2] + "\U0010ffff")
+        rows = db.execute(f"{_NEAR} AND name.squashed >= ? AND name.squashed < ?", (*close, *span))
+        found = _nearest(wanted, rows)
+        if not found:  # the beginning may be what was mistyped
+            rows = db.execute(f"{_NEAR} AND substr(name.squashed, -2) = ?", (*close, wanted[-2:]))
+            found = _nearest(wanted, rows)
+    return tuple(found[:limit])
+
+
+_NEAR = (
+    "SELECT DISTINCT name.squashed, name.route, gene.symbol "
+    "FROM name JOIN gene ON gene.row = name.gene "
+    "WHERE name.species = ? AND length(name.squashed) BETWEEN ? AND ?"
+)
+
+
+def _nearest(wanted: str, rows: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Symbols by edit distance of any of their names, own symbols before other names."""
     nearest: dict[str, tuple[int, int, str]] = {}
     for key, route, symbol in rows:
         rank = (_distance(wanted, key), int(route != "current"), symbol)
         if rank[0] <= max(2, len(wanted) // 3) and rank < nearest.get(symbol, (99, 0, "")):
             nearest[symbol] = rank
-    return tuple(sorted(nearest, key=nearest.__getitem__)[:limit])
+    return sorted(nearest, key=nearest.__getitem__)
 
 
 def _distance(a: str, b: str) -> int:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from data.manifest import Asset
 
-__all__ = ["ASSETS", "Gene", "Species", "connection", "dashed", "squashed"]
+__all__ = ["ASSETS", "Gene", "Species", "connection", "dashed", "squashed", "storable"]
 
 ASSETS = ("hgnc", "mgi", "gencode-human", "gencode-mouse", "orthologues")
 """Names in ``sources.toml`` of the tables that the file is made from."""
@@ -71,6 +71,11 @@ _GREEK = str.maketrans(
      "η": "eta", "θ": "theta", "κ": "kappa", "λ": "lambda", "μ": "mu", "τ": "tau", "ω": "omega"}
 )  # fmt: skip
 _SEPARATOR = re.compile(r"[\s._\-‐-―−/]+")
+
+
+def storable(text: str) -> str:
+    """The text without what SQLite cannot hold: halves of characters from undecodable bytes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def dashed(text: str) -> str:

@@ -343,25 +343,31 @@ def write_annotated(
     src, dst = Path(src), Path(dst)
     structure = preflight.check(src)
     check_target(src, dst)
-    parts = {"obs": dict(obs or {}), "obsm": dict(obsm or {})}
-    for table, entries in parts.items():
-        for key, values in entries.items():
-            if len(values) != structure.n_cells:
-                raise BadInput(
-                    f"{table}[{key!r}] has {len(values):,} values; expected one for each of "
-                    f"{structure.n_cells:,} cells"
-                )
-    for key in [*parts["obs"], *parts["obsm"], *(uns or {})]:
-        if not key or "/" in key:
-            raise BadInput(f"{key!r} is no name for a column or key; expected one without a slash")
+    parts = dict(obs or {}), dict(obsm or {}), dict(uns or {})
+    _refuse_parts(structure.n_cells, *parts)
     with _beside(dst) as part:
         if structure.legacy:
-            _write_legacy(src, part, parts["obs"], parts["obsm"], dict(uns or {}))
+            _write_legacy(src, part, *parts)
         else:
             shutil.copyfile(src, part)
             with h5py.File(part, "r+") as file:
-                _add(file, parts["obs"], parts["obsm"], dict(uns or {}))
+                _add(file, *parts)
     return dst
+
+
+def _refuse_parts(
+    n_cells: int, obs: dict[str, Any], obsm: dict[str, Any], uns: dict[str, Any]
+) -> None:
+    for table, entries in (("obs", obs), ("obsm", obsm)):
+        for key, values in entries.items():
+            if len(values) != n_cells:
+                raise BadInput(
+                    f"{table}[{key!r}] has {len(values):,} values; expected one for each of "
+                    f"{n_cells:,} cells"
+                )
+    for key in [*obs, *obsm, *uns]:
+        if not key or "/" in key:
+            raise BadInput(f"{key!r} is no name for a column or key; expected one without a slash")
 
 
 def check_target(src: Path, dst: Path) -> None:

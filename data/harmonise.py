@@ -153,7 +153,7 @@ def harmonise(
 
 def _given(name: str, numbers: bool = False) -> str:
     """A name without blanks; "" where there is none. Plain numbers are ids only by their title."""
-    name = name.strip()
+    name = genetable.storable(name).strip()
     if name.lower() in _NOTHING:
         return ""
     if name.isdecimal():

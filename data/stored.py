@@ -35,6 +35,9 @@ UNPACK_BUDGET = 1 << 22
 checked when it is used: indices by :mod:`data.matrices`, embeddings by :mod:`data.cells`.
 """
 
+READ_BUDGET = 1 << 28
+"""The same for values that lie in the file as they are: 1 GB of indices, about 0.2 s."""
+
 DESCRIPTOR = 16  # bytes of a length, an address and a number in the file
 
 _OPEN_BYTES = 4 << 20  # read at once as they lie: stays in the cache of a core
@@ -106,22 +109,24 @@ def lies_open(dataset: Any) -> bool:
 
 
 def pieces(dataset: Any, budget: int) -> Iterator[NDArray[Any]]:
-    """Runs of the values of a list or table, row by row: all where they lie open, else ``budget``.
+    """Runs of the values of a list or table, row by row, up to ``budget`` values.
 
-    Plain reads into one buffer: HDF5 would be slower, and a map would count as memory used.
+    Values that lie open are read up to ``READ_BUDGET`` at least, past HDF5 and into one buffer:
+    HDF5 would be slower, and a map would count as memory used.
     """
     width = max(1, dataset.size // max(1, dataset.shape[0]))
-    at_once = _OPEN_BYTES if lies_open(dataset) else _PACKED_BYTES
-    step = max(1, at_once // (width * dataset.dtype.itemsize))
-    if at_once == _PACKED_BYTES:
-        stop = min(dataset.shape[0], budget // width)
+    opened = lies_open(dataset)
+    budget = max(budget, READ_BUDGET) if opened else budget
+    stop = min(dataset.shape[0], budget // width)
+    step = max(1, (_OPEN_BYTES if opened else _PACKED_BYTES) // (width * dataset.dtype.itemsize))
+    if not opened:
         for start in range(0, stop, step):
             yield np.asarray(dataset[start : min(start + step, stop)])
         return
     buffer = np.empty(step * width, dtype=dataset.dtype)
     with Path(dataset.file.filename).open("rb", buffering=0) as handle:
         handle.seek(dataset.id.get_offset())
-        left = dataset.size
+        left = stop * width
         while left:
             part = buffer[: min(left, len(buffer))]
             view = part.view(np.uint8).data

@@ -44,6 +44,7 @@ def test_unknown_names_come_with_suggestions() -> None:
     assert suggest_genes("CTLA-99")[0] == "CTLA4"
     assert suggest_genes("FOXP33")[0] == "FOXP3"
     assert suggest_genes("Foxp33", "mouse")[0] == "Foxp3"
+    assert suggest_genes("XTLA4")[0] == "CTLA4"
     with pytest.raises(UnknownTerm, match="no human gene is called 'CTLA-99'; did you mean CTLA4"):
         find_gene("CTLA-99")
 

@@ -8,13 +8,16 @@ import random
 
 import h5py
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data import sources
 from data.errors import BadInput
-from data.genes import Harmonised, harmonise
+from data.genes import Harmonised, harmonise, resolve_gene, suggest_genes
 
 pytestmark = pytest.mark.assets
 
+MAPPED = {"current", "previous", "alias", "ensembl", "entrez", "repeat"}
 HUMAN = ["CD8A", "CD4", "MS4A1", "GNLY", "NKG7", "LYZ", "FCGR3A", "PPBP", "CST3", "CCR7"]
 MOUSE = ["Cd8a", "Cd4", "Ms4a1", "Nkg7", "Lyz2", "Fcgr4", "Ppbp", "Cst3", "Ccr7", "Foxp3"]
 
@@ -180,6 +183,31 @@ def test_refusals(names: list[str], words: str) -> None:
     with pytest.raises(BadInput, match=words) as caught:
         harmonise(names)
     assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    odd=st.lists(
+        st.text(max_size=12) | st.from_regex(r"[A-Z0-9.\-_]{1,9}", fullmatch=True), max_size=9
+    )
+)
+def test_any_text_is_a_name_or_refused(odd: list[str]) -> None:
+    found = harmonise([*HUMAN, *odd], species="human")
+    assert len(found.column) == len(found.routes) == len(HUMAN) + len(odd)
+    assert all(
+        (place >= 0) == (r in MAPPED) for place, r in zip(found.column, found.routes, strict=True)
+    )
+    assert set(found.column) - {-1} == set(range(len(found.symbols)))
+    assert len(found.ids) == len(set(found.ids)) == len(found.symbols)
+    for name in odd:
+        for candidate in resolve_gene(name):
+            assert 0 < candidate.score <= 1
+
+
+def test_halves_of_characters_are_no_names() -> None:
+    assert route(harmonise([*HUMAN, "CD8A\udcff"]), 10)[0] == "unknown"
+    assert resolve_gene("\udcff") == ()
+    assert suggest_genes("\ud800CTLA4")[0] == "CTLA4"
 
 
 @pytest.mark.shared
