@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 
 from agent.annotation import About, Annotation
 from agent.clusters import ClusterVotes
-from agent.passes import Collected, Judge, Progress, Source, Told, in_order, reasons
+from agent.judging import Judge, Judged, reasons
+from agent.neighbourhood import LEAST_CELLS, judged_with_neighbours
+from agent.passes import Collected, Progress, Source, Told, in_order
 from agent.termevidence import Sources, TermEvidence, sources_of
 from data.errors import BadInput
 from kg.backoff import Hierarchy
@@ -60,7 +62,7 @@ class AnnotateConfig:
     Parameters
     ----------
     min_confidence
-        Probability that the answer must reach.
+        What the answer's probability and its calibrated confidence must reach.
     groupby
         Column of obs whose groups vote.
     candidates
@@ -69,6 +71,9 @@ class AnnotateConfig:
         UBERON id of the tissue: types that were never reported from it are less expected.
     encoder
         What scores the cells; ``markers``, or None for the default, which is the same.
+    smooth
+        Whether neighbouring cells have a say; where not given, in datasets of fewer than
+        :data:`encoders.smoothing.MOST_CELLS` cells that fit into memory.
     species
         Whose gene names the dataset has; found by itself where not given.
     block
@@ -80,6 +85,7 @@ class AnnotateConfig:
     candidates: tuple[Curie, ...] = ()
     tissue: Curie | None = None
     encoder: str | None = None
+    smooth: bool | None = None
     species: Species | None = None
     block: int = 4096
 
@@ -163,7 +169,7 @@ def annotate_cells(
     named = cells.harmonised(config.species)
     threads = workers or _processors()
     told = Told(progress, 2 * cells.n_cells)
-    source = Source(named, config.block)
+    source = Source(named, config.block, whole=config.smooth is True)
     moments = source.moments(threads, told)
     scorer = MarkerScorer.fit(sets, named.genes, moments, ScoreConfig())
     place = {one: i for i, one in enumerate(known.sets.ids)}
@@ -175,12 +181,12 @@ def annotate_cells(
         never=never,
         prior=_prior(known, scorer, config),
     )
+    smoothed = _smoothed(config, source)
     collected = Collected(cells.n_cells, known.places.shape[1])
-    for found in in_order(judge, source.blocks(), threads):
+    for found in _judged(judge, source, smoothed, threads, told):
         collected.add(found)
         if votes is not None:
             votes.add(found.start, found.chances)
-        told(found.stop - found.start)
     evidence = TermEvidence(
         scorer.sets, known.hierarchy, moments.detected, cells.n_cells, known.sources
     )
@@ -200,10 +206,33 @@ def annotate_cells(
         reasons=reasons(config.min_confidence),
         embedding=collected.embedding,
         summaries=summaries,
-        about=_about(known, named, scorer, replace(config, candidates=candidates)),
+        about=_about(known, named, scorer, replace(config, candidates=candidates, smooth=smoothed)),
         clusters=decided,
     )
     return replace(result, about=replace(result.about, seconds=time.monotonic() - started))
+
+
+def _smoothed(config: AnnotateConfig, source: Source) -> bool:
+    """Whether neighbours have a say: as asked, or where the dataset is of moderate size."""
+    from encoders.smoothing import MOST_CELLS
+
+    n = source.cells.n_cells
+    if source.kept is None or n < LEAST_CELLS:
+        return False
+    return n < MOST_CELLS if config.smooth is None else config.smooth
+
+
+def _judged(
+    judge: Judge, source: Source, smoothed: bool, workers: int, told: Told
+) -> Iterator[Judged]:
+    """The last pass."""
+    if smoothed:
+        assert source.kept is not None, "what is smoothed was kept"
+        yield from judged_with_neighbours(judge, source.kept, workers, told)
+        return
+    for found in in_order(judge, source.blocks(), workers):
+        told(found.stop - found.start)
+        yield found
 
 
 def annotate_file(
@@ -309,16 +338,20 @@ def _about(
 ) -> About:
     from importlib.metadata import version
 
+    from encoders.calibration import WEIGHTS
+
     read = cells.harmonisation
     assert read is not None, "genes were harmonised"
     sources = {"CL", "celloquy-markers"} | ({"UBERON"} if config.tissue else set())
     releases = {n: r.version for n, r in known.graph.releases.items() if n in sources}
     parameters: dict[str, str | float] = {"min_confidence": config.min_confidence}
+    parameters["smoothing"] = "neighbourhood" if config.smooth else "none"
     parameters["candidates"] = " ".join(config.candidates)
     parameters["tissue"] = config.tissue or ""
     parameters["groupby"] = config.groupby or ""
     weighty = np.asarray((scorer.sets.on + scorer.sets.off).sum(axis=0)).ravel() > 0
     digest = hashlib.sha256(known.sha256.encode() + repr(scorer.config).encode())
+    digest.update(WEIGHTS.read_bytes())
     return About(
         source=cells.name,
         n_genes=cells.n_genes,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.annotation import Clusters
-from agent.passes import STEPS
+from agent.judging import STEPS
 from data.errors import BadInput
 from kg.backoff import UNKNOWN, Hierarchy, decide
 from kg.terms import Curie

@@ -1,40 +1,38 @@
-"""The two passes over a dataset: sums by gene, then answers block by block.
+"""The passes over a dataset: sums by gene, then block by block what :mod:`agent.judging` finds.
 
-Blocks are judged side by side in threads and put together in order. All sums are of whole numbers,
-so that nothing depends on the size of blocks, on the order of cells or on the number of threads.
-This module reads no options and no files: :mod:`agent.annotate` does.
+Blocks are worked on side by side in threads and put together in order. All sums are of whole
+numbers, so that nothing depends on the size of blocks, on the order of cells or on the number of
+threads. This module reads no options and no files: :mod:`agent.annotate` does.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.annotation import TermSummary
+from agent.judging import STEPS, Judged
 from agent.termevidence import TermEvidence
-from kg.backoff import UNKNOWN, Hierarchy, decide, novelty
+from kg.backoff import UNKNOWN, Hierarchy, novelty
 from kg.terms import Curie
 
 if TYPE_CHECKING:
     from data.cells import Block, CellMatrix
-    from encoders.markers import GeneMoments, MarkerScorer
+    from encoders.markers import GeneMoments
 
-__all__ = ["STEPS", "Collected", "Judge", "Judged", "Progress", "Source", "Told", "in_order"]
+__all__ = ["Collected", "Progress", "Source", "Told", "in_order"]
 
-STEPS = 2.0**24
-"""Probabilities are added in steps of 1 / STEPS, as whole numbers: exact in any order."""
-
-CACHED_VALUES = 1 << 25
-"""Values of a dataset (0.3 GB as CSR) up to which the second pass does not read it again."""
+CACHED_VALUES = 1 << 26
+"""Values of a dataset (0.5 GB as CSR) up to which it is read once and kept."""
 
 Progress = Callable[[int, int], None]
-"""Called with the cells done and the cells to do, both passes together."""
+"""Called with the cells done and the cells to do, all passes together."""
 
 _One = TypeVar("_One")
 _Other = TypeVar("_Other")
@@ -56,11 +54,15 @@ class Told:
 
 
 class Source:
-    """The blocks of a dataset, read twice, or once and kept where there are few values."""
+    """The blocks of a dataset, read at each pass, or once and kept where there are few values.
 
-    def __init__(self, cells: CellMatrix, size: int) -> None:
+    ``whole`` keeps them however many there are.
+    """
+
+    def __init__(self, cells: CellMatrix, size: int, *, whole: bool = False) -> None:
         self.cells, self.size = cells, size
-        self._kept: list[Block] | None = []
+        self._limit = None if whole else CACHED_VALUES
+        self.kept: list[Block] | None = []
 
     def moments(self, workers: int, told: Told) -> GeneMoments:
         """The first pass: what the scores need to know of each gene."""
@@ -75,16 +77,16 @@ class Source:
         for block, found in in_order(sums, self.cells.blocks(self.size), workers):
             total = total + found
             values += block.values.nnz
-            if values > CACHED_VALUES:
-                self._kept = None
-            if self._kept is not None:
-                self._kept.append(block)
+            if self._limit is not None and values > self._limit:
+                self.kept = None
+            if self.kept is not None:
+                self.kept.append(block)
             told(block.stop - block.start)
         return total
 
     def blocks(self) -> Iterable[Block]:
         """The blocks once more."""
-        return self.cells.blocks(self.size) if self._kept is None else self._kept
+        return self.cells.blocks(self.size) if self.kept is None else self.kept
 
 
 def in_order(
@@ -110,96 +112,6 @@ def in_order(
         finally:
             for one in waiting:
                 one.cancel()
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """The answers of one block, and sums over the cells of each answer.
-
-    ``chances`` are probabilities in whole steps, zero for cells without evidence.
-    """
-
-    start: int
-    stop: int
-    term: NDArray[np.int32]
-    confidence: NDArray[np.float32]
-    leaf: NDArray[np.int32]
-    reason: NDArray[np.int8]
-    embedding: NDArray[np.float32]
-    chances: NDArray[np.float64]
-    present: NDArray[np.int32]
-    detected: NDArray[np.float64]
-    summed: NDArray[np.float64]
-
-
-SUPPORTED, BACKED_OFF, UNDECIDED, NO_MARKER = range(4)
-
-
-def reasons(threshold: float) -> tuple[str, ...]:
-    """The reason by its number."""
-    return (
-        f"one type alone has a probability of {threshold:g} or more",
-        f"no single type reaches {threshold:g}; this is the deepest term that does",
-        f"unknown: no term reaches {threshold:g}",
-        "unknown: no marker gene was detected",
-    )
-
-
-class Judge:
-    """Turns a block into answers; pure, so that blocks may be judged side by side."""
-
-    def __init__(
-        self,
-        scorer: MarkerScorer,
-        hierarchy: Hierarchy,
-        places: NDArray[np.float32],
-        *,
-        threshold: float,
-        never: Collection[Curie],
-        prior: NDArray[np.float64] | None = None,
-    ) -> None:
-        self.scorer, self.hierarchy, self.places = scorer, hierarchy, places
-        self.threshold, self.never, self.prior = threshold, never, prior
-
-    def __call__(self, block: Block) -> Judged:
-        """Answer for every cell of a block."""
-        rows = block.values
-        chances = self.scorer.probabilities(self.scorer.scores(rows), self.prior)
-        seen = self.scorer.evidence(rows)
-        chances[~seen] = 0
-        made = decide(
-            chances, self.scorer.ids, self.hierarchy, threshold=self.threshold, never=self.never
-        )
-        alone = (made.term == made.leaf) & (made.leaf_confidence >= self.threshold)
-        reason = np.select(
-            [~seen, made.term == UNKNOWN, alone], [NO_MARKER, UNDECIDED, SUPPORTED], BACKED_OFF
-        )
-        steps = np.rint(chances.astype(np.float64) * STEPS)
-        present, group = np.unique(made.term, return_inverse=True)
-        member = _members(group, len(present))
-        return Judged(
-            start=block.start,
-            stop=block.stop,
-            term=made.term,
-            confidence=made.confidence,
-            leaf=np.where(seen, made.leaf, UNKNOWN).astype(np.int32),
-            reason=reason.astype(np.int8),
-            embedding=chances @ self.places,
-            chances=steps,
-            present=present,
-            detected=(member @ rows.sign()).toarray().astype(np.float64),
-            summed=np.column_stack(
-                [member @ np.rint(made.confidence.astype(np.float64) * STEPS), member @ steps]
-            ),
-        )
-
-
-def _members(group: NDArray[Any], n_groups: int) -> Any:
-    """0/1 matrix [groups, cells]."""
-    from scipy.sparse import csr_array
-
-    ones = np.ones(len(group))
-    return csr_array((ones, (group, np.arange(len(group)))), shape=(n_groups, len(group)))
 
 
 class Collected:

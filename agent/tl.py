@@ -26,6 +26,7 @@ def annotate(
     min_confidence: float = 0.5,
     copy: bool = False,
     species: Species | None = None,
+    smooth: bool | None = None,
 ) -> Any:
     """Give every cell the deepest Cell Ontology term that its marker genes support.
 
@@ -49,11 +50,13 @@ def annotate(
     layer
         ``"X"``, ``"raw"`` or a layer; the best is found where not given.
     min_confidence
-        Probability that an answer must reach; below it the answer is a more general term.
+        What an answer's confidence must reach; below it the answer is a more general term.
     copy
         Return an annotated copy and leave ``adata`` as it is.
     species
         ``"human"`` or ``"mouse"``; found from the names of the genes where not given.
+    smooth
+        Whether neighbouring cells have a say; where not given, up to 100,000 cells.
 
     Returns
     -------
@@ -79,6 +82,7 @@ def annotate(
         candidates=(candidates,) if isinstance(candidates, str) else tuple(candidates or ()),
         tissue=tissue,
         encoder=encoder,
+        smooth=smooth,
         species=species,
     )
     with open_cells(adata, layer) as cells:

@@ -50,8 +50,15 @@ def annotate(
         str | None, typer.Option(help="The tissue (UBERON:0002048): what to expect.")
     ] = None,
     min_confidence: Annotated[
-        float, typer.Option(help="Probability that an answer must reach.")
+        float, typer.Option(help="What an answer's confidence must reach.")
     ] = 0.5,
+    smooth: Annotated[
+        bool | None,
+        typer.Option(
+            "--smooth/--no-smooth",
+            help="Whether neighbouring cells have a say; by default up to 100,000 cells.",
+        ),
+    ] = None,
     species: Annotated[
         Species | None, typer.Option(help="Whose gene names; found from them if not given.")
     ] = None,
@@ -75,6 +82,7 @@ def annotate(
         groupby=groupby,
         candidates=tuple(candidates or ()),
         tissue=tissue,
+        smooth=smooth,
         species=species.value if species else None,
     )
     run(source, output, config, layer=layer, as_json=as_json)
