@@ -37,7 +37,8 @@ class ListConfig:
     development datasets (docs/experiments/annotation.md). ``hit``: chance that a gene that is on is
     listed. ``universe``: number of genes from which the others are drawn. ``promiscuity``: power of
     the number of types that a gene marks, relative to ``typical``. ``discount``: weight 1 / (1 +
-    discount x rank). ``temper``: factor on scores (1: genes as if independent).
+    discount x rank). ``against``: factor for a listed gene whose absence marks the type.
+    ``temper``: factor on scores (1: genes as if independent).
     """
 
     hit: float = 0.2
@@ -46,6 +47,7 @@ class ListConfig:
     typical: float = 400.0
     discount: float = 0.02
     temper: float = 1.0
+    against: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class ListScorer:
 
     def __init__(self, sets: MarkerSets, config: ListConfig | None = None) -> None:
         self.sets, self.config = sets, config or ListConfig()
-        self._own = sets.own.tocsc()
+        self._own, self._off = sets.own.tocsc(), sets.off.tocsc()
         self._place = {gene: i for i, gene in enumerate(sets.genes)}
         self._sum = np.asarray(sets.own.sum(axis=1), dtype=np.float64).ravel()
         self._types = np.diff(self._own.indptr)
@@ -93,7 +95,9 @@ class ListScorer:
         other = len(genes) / c.universe * (self._types[columns] / c.typical) ** c.promiscuity
         other = np.clip(other, 1e-9, c.hit / 2)
         seen = np.log1p(belief * (c.hit / other - 1)) / (1 + c.discount * ranks)
-        return np.asarray(seen.sum(axis=1) - c.hit * (self._sum - belief.sum(axis=1)))
+        against = self._off[:, columns].toarray() * np.log(c.against) / (1 + c.discount * ranks)
+        missed = c.hit * (self._sum - belief.sum(axis=1))
+        return np.asarray((seen + against).sum(axis=1) - missed)
 
     def probabilities(
         self, genes: Sequence[str], prior: NDArray[np.float64] | None = None
