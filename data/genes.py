@@ -216,10 +216,10 @@ def suggest_genes(text: str, species: Species = "human", limit: int = 5) -> tupl
     with closing(genetable.connection()) as db:
         span = (wanted[:2], wanted[:2] + "\U0010ffff")
         rows = db.execute(f"{_NEAR} AND name.squashed >= ? AND name.squashed < ?", (*close, *span))
-        found = _nearest(wanted, rows)
-        if not found:  # the beginning may be what was mistyped
-            rows = db.execute(f"{_NEAR} AND substr(name.squashed, -2) = ?", (*close, wanted[-2:]))
-            found = _nearest(wanted, rows)
+        alike = rows.fetchall()
+        # The beginning may be what was mistyped.
+        rows = db.execute(f"{_NEAR} AND substr(name.squashed, -2) = ?", (*close, wanted[-2:]))
+        found = _nearest(wanted, [*alike, *rows])
     return tuple(found[:limit])
 
 
@@ -231,10 +231,14 @@ _NEAR = (
 
 
 def _nearest(wanted: str, rows: Iterable[tuple[str, str, str]]) -> list[str]:
-    """Symbols by edit distance of any of their names, own symbols before other names."""
+    """Symbols by edit distance of any of their names, own symbols before other names.
+
+    A name that goes on where the text ends is as near as one with a single edit.
+    """
     nearest: dict[str, tuple[int, int, str]] = {}
     for key, route, symbol in rows:
-        rank = (_distance(wanted, key), int(route != "current"), symbol)
+        edits = 1 if key.startswith(wanted) else _distance(wanted, key)
+        rank = (edits, int(route != "current"), symbol)
         if rank[0] <= max(2, len(wanted) // 3) and rank < nearest.get(symbol, (99, 0, "")):
             nearest[symbol] = rank
     return sorted(nearest, key=nearest.__getitem__)
