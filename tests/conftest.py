@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure: speed is measured by `make bench`. In continuous integration the
+# same examples are tried every time; elsewhere new ones are.
+settings.register_profile("celloquy", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("celloquy")
 
 
 @pytest.fixture(scope="session")
