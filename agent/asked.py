@@ -8,7 +8,7 @@ into" leave one end of it open. The same phrases are read in a model's sentences
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.clauses import noun_table, phrase_table
 from agent.questions import Slotted
@@ -42,12 +42,16 @@ __all__ = ["Asked", "open_relation", "yes_no"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A tool with its slots in the tool's order; ``unread`` are words that were not needed."""
+    """A tool with its slots in the tool's order.
+
+    ``unread`` are words that were not needed, ``read`` is how many the relation's phrase has.
+    """
 
     tool: str
     slots: tuple[int, ...]
     why: str
     unread: tuple[str, ...]
+    read: int = 0
 
 
 _ONTOLOGY = "CADHPFL"
@@ -189,7 +193,7 @@ def yes_no(asked: Slotted) -> list[Asked]:
         for cut in (inner, between, ("be", *between)):
             found += _whether(asked, cut, words[first], words[second])
     rest = (*(w for w in before if w not in _ASKING), *after)
-    return [Asked(r.tool, r.slots, r.why, (*r.unread, *rest)) for r in found]
+    return [replace(r, unread=(*r.unread, *rest)) for r in found]
 
 
 def _whether(asked: Slotted, phrase: Sequence[str], left: str, right: str) -> list[Asked]:
@@ -204,7 +208,8 @@ def _whether(asked: Slotted, phrase: Sequence[str], left: str, right: str) -> li
         tool = _WHETHER.get(predicate, "holds")
         slots = (int(subject[2:]), int(target[2:]))
         label = PREDICATES[predicate].label
-        readings.append(Asked(tool, slots, f"asks whether {label!r} holds between two terms", ()))
+        why = f"asks whether {label!r} holds between two terms"
+        readings.append(Asked(tool, slots, why, (), len(bare)))
     return readings
 
 
@@ -236,7 +241,7 @@ def _before(words: Sequence[str], place: int, known: str, wanted: str) -> Iterab
         rest = (*words[: place - length], *words[place + 1 :])
         for predicate, inverse, _ in phrase_table().get(phrase, ()):
             # "? phrase Y": forwards the open end is the subject.
-            yield from _open(predicate, known, not inverse, wanted, rest)
+            yield from _open(predicate, known, not inverse, wanted, rest, len(phrase))
 
 
 def _after(words: Sequence[str], place: int, known: str, wanted: str) -> Iterable[Asked]:
@@ -247,7 +252,7 @@ def _after(words: Sequence[str], place: int, known: str, wanted: str) -> Iterabl
         for phrase in (_bare(tail[:length]), _bare((*auxiliary, *tail[:length]))):
             rest = (*(w for w in words[:place] if w not in _HEADS), *tail[length:])
             for predicate, inverse, _ in phrase_table().get(phrase, ()):
-                yield from _open(predicate, known, inverse, wanted, rest)
+                yield from _open(predicate, known, inverse, wanted, rest, len(phrase))
 
 
 def _noun_of(words: Sequence[str], place: int, known: str) -> Iterable[Asked]:
@@ -255,12 +260,16 @@ def _noun_of(words: Sequence[str], place: int, known: str) -> Iterable[Asked]:
     spans = []
     if place > 1 and words[place - 1] in ("of", "for"):
         spans = [(start, place - 1) for start in range(max(0, place - 5), place - 1)]
-    spans += [(place + 1, end) for end in range(place + 2, min(len(words), place + 5) + 1)]
+    spans += [
+        (place + 1, end)
+        for end in range(place + 2, min(len(words), place + 5) + 1)
+        if words[end : end + 1] not in (("of",), ("for",))  # "what is X a kind of" is no "X's kind"
+    ]
     for start, end in spans:
         for predicate, inverse, _ in noun_table().get(tuple(words[start:end]), ()):
             low, high = min(start, place), max(end, place + 1)
             rest = (*words[:low], *words[high:])
-            yield from _open(predicate, known, inverse, _ONTOLOGY + "GO", rest)
+            yield from _open(predicate, known, inverse, _ONTOLOGY + "GO", rest, end - start)
 
 
 def _bare(words: Sequence[str]) -> tuple[str, ...]:
@@ -268,7 +277,12 @@ def _bare(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _open(
-    predicate: Curie, known: str, known_is_object: bool, wanted: str, rest: Sequence[str]
+    predicate: Curie,
+    known: str,
+    known_is_object: bool,
+    wanted: str,
+    rest: Sequence[str],
+    read: int,
 ) -> Iterable[Asked]:
     ends = _ENDS.get(predicate)
     if ends is None or predicate not in _WHICH:
@@ -280,4 +294,5 @@ def _open(
     if tool:
         label = PREDICATES[predicate].label
         heads = (word for word in rest if word not in _HEADS)
-        yield Asked(tool, (int(known[2:]),), f"asks for the open end of {label!r}", tuple(heads))
+        why = f"asks for the open end of {label!r}"
+        yield Asked(tool, (int(known[2:]),), why, tuple(heads), read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["WRITER_THREAD", "AskConfig"]
 
@@ -23,6 +24,8 @@ class AskConfig:
         How many neighbours a list names; all of them are in the graph.
     passages
         How many passages are quoted.
+    search
+        ``hybrid`` searches the literature by vectors too, which loads a model.
     write_seconds
         How long a language model may take for a draft.
     write_tokens
@@ -34,6 +37,7 @@ class AskConfig:
     llm: str | None = None
     shown: int = 12
     passages: int = 4
+    search: Literal["lexical", "hybrid"] = "lexical"
     write_seconds: float = 60.0
     write_tokens: int = 160
     read_tokens: int = 700

@@ -7,7 +7,7 @@ question comes here: ids, relations and limits only.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.statement import Statement
 from agent.support import record
@@ -19,7 +19,10 @@ from kg.terms import IS_A, Category, Curie, Edge, Path
 from kg.verbalise import sentence as edge_sentence
 from retrieval.evidence import EdgeEvidence, Evidence, Part, PathEvidence, TermEvidence
 
-__all__ = ["Facts", "Finding", "Found", "none_found"]
+__all__ = ["HUMAN", "Facts", "Finding", "Found", "none_found"]
+
+HUMAN = "NCBITaxon:9606"
+"""The organism that is meant where a question names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,25 @@ class Facts:
         The loaded releases.
     shown
         How many neighbours a list names.
+    organism
+        Whose genes a list names, where a relation has those of several.
     """
 
     graph: KnowledgeGraph
     shown: int = 12
+    organism: Curie = HUMAN
     names: Names = field(init=False)
 
     def __post_init__(self) -> None:
         self.names = Names(self.graph)
+
+    def of(self, organism: Curie) -> Facts:
+        """The same reads for another organism; names that were read are shared."""
+        if not organism or organism == self.organism:
+            return self
+        other = replace(self, organism=organism)
+        other.names = self.names
+        return other
 
     def label(self, id: Curie) -> str:
         """The label with the id behind it."""
@@ -121,10 +135,19 @@ class Facts:
             relations=predicates,
             direction=direction,
             categories=categories,
-            limit=limit or self.shown,
+            limit=None,
         )
-        positive = tuple(n for n in found.neighbours if "negative" not in n.edge.qualifiers)
-        return positive, found.total
+        positive = [n for n in found.neighbours if "negative" not in n.edge.qualifiers]
+        positive = self.own_genes(id, positive)
+        return tuple(positive[: limit or self.shown]), len(positive)
+
+    def own_genes(self, id: Curie, neighbours: list[Neighbour]) -> list[Neighbour]:
+        """Without the other organisms' genes, where the term is of no organism itself."""
+        centre = self.names.term(id)
+        if centre and centre.taxon:
+            return neighbours
+        own = [n for n in neighbours if n.term.taxon in (None, self.organism)]
+        return own or neighbours
 
     def denied(self, id: Curie, predicates: Iterable[Curie]) -> tuple[Neighbour, ...]:
         """What the sources say does *not* hold of a node."""

@@ -11,14 +11,16 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, TypedDict
 
 from agent.answer import Answer, Citation, Claim, Named, Status, Step
 from agent.config import AskConfig
+from agent.ellipsis import with_ones
 from agent.facts import Facts, Found
+from agent.literature import Literature, no_index, open_literature
 from agent.llm import Writer, open_writer
-from agent.router import Plan, route
+from agent.router import LITERATURE, Plan, route
 from agent.tools import TOOLS
 from agent.verify import Verifier
 from agent.writing import (
@@ -79,7 +81,7 @@ class Agent:
 
     def __post_init__(self) -> None:
         self.facts = Facts(self.graph, shown=self.config.shown)
-        self.verifier = Verifier(self.graph)
+        self.verifier = Verifier(self.graph, self._stored_text)
         self.writer: Writer | None = open_writer(self.config)
 
     def ask(self, question: str) -> Answer:
@@ -101,11 +103,20 @@ class Agent:
         answer: Answer = _compiled().invoke(state, context=self)["answer"]
         return answer
 
+    @cached_property
+    def literature(self) -> Literature | None:
+        """The literature index; opened when it is first needed, which takes a while."""
+        return open_literature(self.config.search) if self.config.passages else None
+
+    def _stored_text(self, pmid: str) -> str | None:
+        return self.literature.stored_text(pmid) if self.literature else None
+
     # The nodes.
 
     def ground(self, state: State) -> State:
         """Find the terms that the question names."""
         mentions = ground(state["question"], self.graph)
+        mentions = with_ones(state["question"], mentions, self.graph)
         unknown = unknown_identifiers(state["question"], self.graph)
         warnings = [f"{node} is in none of the loaded releases" for node in unknown]
         named = ", ".join(f"{m.text} = {m.label} ({m.id})" for m in mentions) or "nothing"
@@ -124,6 +135,8 @@ class Agent:
     def retrieve(self, state: State) -> State:
         """Run the tool on the terms."""
         plan = state["plan"]
+        if plan.tool == LITERATURE:
+            return self._search(state)
         if not plan.tool:
             return {"found": Found(lacking=self._unread(state))}
         tool = TOOLS[plan.tool]
@@ -131,7 +144,7 @@ class Agent:
         ids = [candidate.id for candidate in chosen]
         step = Step(f"graph.{tool.name}", f"{tool.use}: {', '.join(ids)}")
         try:
-            found = tool(self.facts, *ids)
+            found = tool(self.facts.of(plan.organism), *ids)
         except (CelloquyError, sqlite3.Error, ConnectionError) as error:
             why = f"{tool.name} failed: {' '.join(str(error).split())}"
             return {"error": why, "found": Found(), "steps": (step,)}
@@ -140,6 +153,19 @@ class Agent:
             "warnings": (*_assumptions(plan.terms, chosen), *found.warnings),
             "steps": (step,),
         }
+
+    def _search(self, state: State) -> State:
+        step = Step("literature", f"searches {self.config.passages} passages by words")
+        if self.literature is None:
+            return {"found": no_index(), "steps": (step,)}
+        limit = self.config.passages
+        try:
+            names = [(m.text, *self.facts.names.names(m.id)) for m in state["mentions"]]
+            found = self.literature.found(state["question"], limit, names=names)
+        except (CelloquyError, sqlite3.Error) as error:
+            why = f"the literature search failed: {' '.join(str(error).split())}"
+            return {"error": why, "found": Found(), "steps": (step,)}
+        return {"found": found, "warnings": found.warnings, "steps": (step,)}
 
     def write(self, state: State) -> State:
         """Turn findings into claims."""

@@ -16,7 +16,7 @@ from kg.lexicon import normalise
 from kg.mentions import Mention
 from kg.terms import Category
 
-__all__ = ["LETTERS", "Slotted", "slotted"]
+__all__ = ["LETTERS", "SEARCHING", "Slotted", "slotted"]
 
 LETTERS: dict[Category, str] = {
     Category.CELL_TYPE: "C",
@@ -48,6 +48,14 @@ _GENERAL = frozenset(
         "GO:0032502",  # developmental process
     }
 )
+_SEARCHING = """
+paper literature study article publication published abstract research evidence pubmed
+report reported say said show shown find found search quote cite passage author recent
+does did has have been there any about effect role affect influence play
+"""
+SEARCHING = frozenset(_SEARCHING.split())
+"""Words that ask for literature, or ask at all, and are not searched for."""
+
 _ORGANISM = "NCBITaxon:"
 _ARTICLES = frozenset({"a", "an", "the"})
 _SHORT = re.compile(r"\b(what|who|where|how|that|it|there)'s\b", re.IGNORECASE)

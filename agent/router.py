@@ -19,7 +19,10 @@ from agent.questions import Slotted, slotted
 from kg.mentions import Mention
 from kg.terms import Curie
 
-__all__ = ["Plan", "route"]
+__all__ = ["LITERATURE", "Plan", "route"]
+
+LITERATURE = "literature"
+"""The tool that quotes passages; it takes the question itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,12 @@ class _Reading:
     slots: tuple[int, ...]
     why: str
     unread: tuple[str, ...]
+    read: int = 0
+
+    @property
+    def worth(self) -> tuple[int, int]:
+        """Fewest words unread first, then most words read."""
+        return (len(self.unread), -self.read)
 
 
 def route(question: str, mentions: Sequence[Mention]) -> Plan:
@@ -52,14 +61,14 @@ def route(question: str, mentions: Sequence[Mention]) -> Plan:
         asked = slotted(question, mentions, general_too=general_too)
         readings = [*_by_pattern(asked), *_by_relation(asked)]
         if readings:
-            best = min(readings, key=lambda reading: len(reading.unread))
+            best = min(readings, key=lambda reading: reading.worth)
             plans.append((best, asked))
             if not best.unread:
                 break
     if not plans:
         asked = slotted(question, mentions)
         return Plan("", why="no pattern and no relation fits", unread=_meaningful(asked.words))
-    best, asked = min(plans, key=lambda plan: len(plan[0].unread))
+    best, asked = min(plans, key=lambda plan: plan[0].worth)
     terms = tuple(asked.mentions[slot] for slot in best.slots)
     if best.unread:
         why = f"closest was {best.tool}, but it says nothing of {' '.join(best.unread)!r}"
@@ -77,6 +86,9 @@ def _by_pattern(asked: Slotted) -> list[_Reading]:
         match = pattern.regex.search(asked.text)
         if match is None:
             continue
+        if pattern.tool == LITERATURE:
+            why = f"asks {match[0]!r}"
+            return [_Reading(LITERATURE, (), why, (), len(asked.words))]
         slots = tuple(
             int(match[name][2:]) for name in ("a", "b") if match.groupdict().get(name) is not None
         )
@@ -84,10 +96,13 @@ def _by_pattern(asked: Slotted) -> list[_Reading]:
         unread = tuple(w for w in _meaningful(rest.split()) if w not in pattern.also)
         kinds = " and ".join(asked.mentions[slot].category.value.split(":")[1] for slot in slots)
         why = f"asks {match[0]!r} of a {kinds}"
-        readings.append(_Reading(pattern.tool, slots, why, unread))
+        readings.append(_Reading(pattern.tool, slots, why, unread, len(match[0].split())))
     return readings
 
 
 def _by_relation(asked: Slotted) -> list[_Reading]:
     found = [*yes_no(asked), *open_relation(asked)]
-    return [_Reading(each.tool, each.slots, each.why, _meaningful(each.unread)) for each in found]
+    return [
+        _Reading(each.tool, each.slots, each.why, _meaningful(each.unread), each.read)
+        for each in found
+    ]

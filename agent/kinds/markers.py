@@ -45,7 +45,7 @@ def _of(facts: Facts, type: Curie) -> tuple[list[Neighbour], list[Neighbour]]:
     ).neighbours
     positive = [n for n in rows if "negative" not in n.edge.qualifiers]
     negative = [n for n in rows if "negative" in n.edge.qualifiers]
-    return positive, negative
+    return facts.own_genes(type, positive), facts.own_genes(type, negative)
 
 
 def markers(facts: Facts, a: Curie) -> Found:

@@ -293,9 +293,9 @@ class Writer:
         forgers: tuple[Callable[[], Draft | None], ...] = (
             self._curie, self._pmid, self._missing_hop, self._swapped_entity, self._direction,
             self._negation, self._undenied, self._relation, self._altered_quote,
-            self._clipped_quote,             self._count, self._key, self._other_sentence, self._release, self._code, self._addition,
-            self._hedge, self._idle_key, self._organism, self._offsets, self._invented_edge,
-            self._broken_path, self._no_key, self._denied_path,
+            self._clipped_quote, self._count, self._key, self._other_sentence, self._release,
+            self._code, self._addition, self._hedge, self._idle_key, self._organism, self._offsets,
+            self._invented_edge, self._broken_path, self._no_key, self._denied_path,
         )  # fmt: skip
         while True:
             forger = self.random.choice(forgers)
