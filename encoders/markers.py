@@ -43,6 +43,9 @@ __all__ = ["GeneMoments", "MarkerScorer", "ScoreConfig"]
 GRID = 2.0**-18
 """Step of sums over cells: 4e-6 of a log1p value; float64 adds 3e10 of them without rounding."""
 
+MOST_COUNTS = 1e6
+"""Largest estimate of a count: more is no count, but a smallest value that was corrected away."""
+
 
 @dataclass(frozen=True)
 class ScoreConfig:
@@ -150,7 +153,8 @@ def _counts(block: sp.csr_matrix, values: NDArray[np.float64]) -> NDArray[np.flo
     if not filled.any():
         return linear
     smallest = np.minimum.reduceat(linear, block.indptr[:-1][filled])
-    return np.asarray(linear / np.repeat(np.maximum(smallest, 1e-12), lengths[filled]))
+    ratio = linear / np.repeat(np.maximum(smallest, 1e-12), lengths[filled])
+    return np.asarray(np.minimum(ratio, MOST_COUNTS))
 
 
 class MarkerScorer:
