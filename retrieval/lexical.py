@@ -127,6 +127,7 @@ class Lexical:
         self._staged: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._lengths: dict[int, int] = {}
         self._norm: NDArray[np.float32] | None = None
+        self._version = -1
         self._live = 0
 
     def stage(self, doc: int, text: str) -> None:
@@ -209,7 +210,10 @@ class Lexical:
         """BM25's length term of every document; infinite for one that is no more."""
         import numpy as np
 
-        if self._norm is None:
+        # Another connection may have written: SQLite then counts this number up.
+        version = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if self._norm is None or version != self._version:
+            self._version = version
             lengths = np.zeros(0, np.uint16)
             for chunk, blob in self._db.execute("SELECT chunk, n FROM lengths ORDER BY chunk"):
                 gap = np.zeros(chunk * _CHUNK - len(lengths), np.uint16)

@@ -119,8 +119,9 @@ def sentences(text: str, offset: int = 0) -> list[Span]:
 def windows(text: str, body: int, size: int = WINDOW) -> list[list[Span]]:
     """Group the sentences of ``text[body:]`` into windows of about ``size`` characters.
 
-    Windows are even in length, so that no abstract leaves a last window of half a sentence.
-    A text with nothing after ``body`` (no abstract) gives its title as the one window.
+    The text is shared out evenly (a window may run over its share by a quarter), so that no
+    abstract leaves a last window of half a sentence. A text with nothing after ``body`` (no
+    abstract) gives its title as the one window.
     """
     spans = sentences(text[body:], body) or sentences(text)
     if not spans:

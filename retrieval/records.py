@@ -43,7 +43,7 @@ _NOTICE_TAGS = {
 _TAG = re.compile(r"([A-Z]{2,4}) *- ?(.*)")
 _PMID = re.compile(r"[1-9]\d{0,8}")
 _YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
-_LABEL = re.compile(r"(?<![^\s.])([A-Z][A-Z0-9 ,/&()-]{3,60}): (?=\S)")
+_LABEL = re.compile(r"(?:^|(?<=\.) )([A-Z][A-Z0-9 ,/&()-]{2,60}): (?=\S)")
 _LONGEST_LINE = 4 << 20
 
 
