@@ -197,16 +197,24 @@ def decide(
     """
     if not 0 < threshold <= 1:
         raise BadInput(f"the least confidence is {threshold}; expected more than 0 and at most 1")
-    sums = hierarchy.sum_up(probabilities, ids)
-    # A sum of float32 may end a rounding error below a threshold that it equals.
-    open_to = sums >= threshold - 1e-6
-    blocked = [hierarchy.index(one) for one in never if one in hierarchy]
-    open_to[:, blocked] = False
-    ranked = np.where(open_to, hierarchy.preference[None, :], UNKNOWN)
-    term = ranked.argmax(axis=1).astype("i4")
-    rows = np.arange(len(term))
-    unknown = ranked[rows, term] == UNKNOWN
-    confidence = np.where(unknown, probabilities.sum(axis=1), sums[rows, term])
+    blocked = {hierarchy.index(one) for one in never if one in hierarchy}
+    up = hierarchy.up(ids).tocsc()
+    # Only what is above a candidate can be an answer; the most preferred comes first.
+    columns = np.flatnonzero(np.diff(up.indptr))
+    columns = np.array([c for c in columns if int(c) not in blocked], dtype=np.int64)
+    columns = columns[np.argsort(-hierarchy.preference[columns])]
+    rows = np.arange(len(probabilities))
+    if len(columns):
+        sums = np.asarray(probabilities @ up[:, columns], dtype=np.float32)
+        # A sum of float32 may end a rounding error below a threshold that it equals.
+        open_to = sums >= threshold - 1e-6
+        first = open_to.argmax(axis=1)
+        unknown = ~open_to[rows, first]
+        term, sure = columns[first], sums[rows, first]
+    else:
+        unknown = np.ones(len(rows), dtype=bool)
+        term, sure = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.float32)
+    confidence = np.where(unknown, probabilities.sum(axis=1), sure)
     best = probabilities.argmax(axis=1)
     return Decision(
         term=np.where(unknown, UNKNOWN, term).astype("i4"),

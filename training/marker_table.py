@@ -75,6 +75,9 @@ NO_TISSUE = {"UBERON:0005408", "UBERON:0000479", "UBERON:0000062", "UBERON:00004
 """Ids that stand for "any": tissue, organ, organism, and circumventricular organ, to which the
 accordion maps entries of a hundred types of every organ."""
 
+TISSUE_GENES = 2
+"""Genes that one collection must name for a type of a tissue to place it there."""
+
 SPECIES_TWINS = {"CL:0001056": "CL:0000451"}
 """Terms that repeat another for one species (dendritic cell, human): species is a column here."""
 
@@ -263,19 +266,32 @@ def write(path: Path, facts: Mapping[tuple[str, str, bool], Fact], symbols: Symb
 
 
 def write_tissues(path: Path, rows: Iterable[Row], active: set[str]) -> int:
-    """Write which types the collections report from which tissue; returns the number of facts."""
-    seen: dict[tuple[str, str], set[str]] = defaultdict(set)
+    """Write which types the collections report from which tissue; returns the number of facts.
+
+    A pair is kept when two collections state it, when one gives at least :data:`TISSUE_GENES`
+    genes for it, or when no other tissue of the type fares better: one gene alone is often that of
+    a cell that passed by.
+    """
+    seen: dict[str, dict[str, dict[str, set[str]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(set))
+    )
     for row in rows:
         cl_id = SPECIES_TWINS.get(row.cl_id, row.cl_id)
         if row.tissue.startswith("UBERON:") and row.tissue not in NO_TISSUE and cl_id in active:
-            seen[cl_id, row.tissue].add(row.source)
+            seen[cl_id][row.tissue][row.source].add(row.gene)
+    kept = []
+    for cl_id, tissues in seen.items():
+        most = {t: max(len(genes) for genes in some.values()) for t, some in tissues.items()}
+        floor = min(TISSUE_GENES, max(most.values()))
+        for tissue, some in tissues.items():
+            if len(some) > 1 or most[tissue] >= floor:
+                kept.append([cl_id, tissue, ";".join(sorted(some))])
     with path.open("w", encoding="utf-8", newline="") as handle:
         handle.write("# Types and the tissues they are reported from; sources as in markers.tsv.\n")
         out = csv.writer(handle, delimiter="\t", lineterminator="\n")
         out.writerow(["cl_id", "uberon_id", "sources"])
-        for (cl_id, tissue), named in sorted(seen.items()):
-            out.writerow([cl_id, tissue, ";".join(sorted(named))])
-    return len(seen)
+        out.writerows(sorted(kept))
+    return len(kept)
 
 
 def main(arguments: list[str] | None = None) -> int:
