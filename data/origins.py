@@ -23,10 +23,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from data import cache, locations, sources
+from data import cache, locations
 from data.addresses import UrlOrigin, release_of
 from data.errors import BadInput, CelloquyError, CorruptAsset, Missing, ServerUnavailable
 from data.manifest import Asset, File, Origin
+from data.releases import asset as asset_in_use
+from data.releases import manifest
 from data.wheels import WheelOrigin, Wheels
 
 __all__ = ["bring", "newest", "prune"]
@@ -119,7 +121,7 @@ def _place(asset: Asset, file: File, origin: Origin, wheels: Wheels) -> None:
 def newest(asset: Asset, *, progress: bool) -> Asset:
     """Bring the newest official release of an asset and record it."""
     if not asset.official:
-        known = sorted(one.name for one in sources.manifest().values() if one.official)
+        known = sorted(one.name for one in manifest().values() if one.official)
         raise BadInput(
             f"no official address is known for {asset.name}; these have one: {', '.join(known)}"
         )
@@ -149,7 +151,7 @@ def _bring_newest(asset: Asset, work: Path, progress: bool) -> Asset:
     arrived.replace(home / name)
     cache.write_stamp(moved)
     cache.record_update(moved, asset.official)
-    return sources.asset(asset.name)
+    return asset_in_use(asset.name)
 
 
 # --- the cache ---------------------------------------------------------------------------------
@@ -164,7 +166,7 @@ def prune(*, everything: bool) -> int:
         before = cache.bytes_below(root)
         keep: set[Path] = set()
         if not everything:
-            keep = {cache.folder(one) for one in sources.manifest().values()}
+            keep = {cache.folder(one) for one in manifest().values()}
         else:
             cache.updates_path().unlink(missing_ok=True)
         for entry in [entry for entry in root.iterdir() if entry.is_dir()]:

@@ -8,13 +8,14 @@ nothing about what is inside the files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from data import cache, locations
 from data.errors import AssetMissing, BadInput, CorruptAsset
 from data.manifest import GROUPS, Asset, age_in_days, pinned
+from data.releases import asset, manifest
 
 __all__ = [
     "Asset",
@@ -35,30 +36,6 @@ __all__ = [
 
 
 # --- what there is -----------------------------------------------------------------------------
-
-
-def manifest() -> Mapping[str, Asset]:
-    """Every asset by name; one that ``update`` moved has the release that it was moved to."""
-    updates = cache.read_updates()
-    return {
-        name: cache.updated(known, updates[name]) if name in updates else known
-        for name, known in pinned().items()
-    }
-
-
-def asset(name: str) -> Asset:
-    """One asset by name, in the release that ``path`` gives.
-
-    Raises
-    ------
-    BadInput
-        If the manifest has no such asset.
-    """
-    known = pinned().get(name)
-    if known is None:
-        raise BadInput(f"no asset is named {name!r}; one of: {', '.join(sorted(pinned()))}")
-    entry = cache.read_updates().get(name)
-    return cache.updated(known, entry) if entry else known
 
 
 def select(names: Iterable[str]) -> list[Asset]:
