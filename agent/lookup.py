@@ -27,6 +27,7 @@ __all__ = ["gene_neighbourhood", "neighbours", "open_graph", "path", "term"]
 
 _UNCLEAR = 0.005  # candidates this close are equally good: the user is asked
 _ONTOLOGIES = tuple(c for c in Category if c not in (Category.GENE, Category.OTHER))
+_EXACT = 0.92  # a label or an exact synonym of any category, as written
 _LIKE = 0.4  # score of a name that merely shares its words with the text
 
 
@@ -79,7 +80,7 @@ def neighbours(
     ----------
     gene
         A symbol, alias or identifier ("CD8A", "cd8alpha", "ENSG00000153563.16", "HGNC:1706"),
-        or the id of any other node.
+        or the id or the exact name of any other term.
     relations
         Only these relations, by label or id ("involved in", "RO:0002331"); None means all.
     limit
@@ -152,7 +153,16 @@ def _node(text: str, species: Species, graph: KnowledgeGraph) -> Curie:
         return known.replaced_by or known.id if known.obsolete else known.id
     from data.genes import find_gene
 
-    return find_gene(text, species).id
+    try:
+        return find_gene(text, species).id
+    except UnknownTerm:
+        # No gene: perhaps the name of a cell type or a process, exactly as it is written.
+        from kg.grounding import candidates
+
+        found = [c for c in candidates(text, graph, categories=_ONTOLOGIES) if c.score >= _EXACT]
+        if len(found) != 1:
+            raise
+        return found[0].id
 
 
 def path(
@@ -240,11 +250,24 @@ def term(
     return [*found, *_similar(text, categories, limit - len(found), store)]
 
 
+def _shares(text: str, key: str) -> bool:
+    """Whether a name begins a word as the text does, words that say nothing aside."""
+    from kg.grounding import FUNCTION_WORDS
+    from kg.lexicon import normalise
+
+    asked = [w for w in normalise(text).split() if w not in FUNCTION_WORDS]
+    return any(word.startswith(one) for one in asked for word in key.split())
+
+
 def _similar(
     text: str, categories: Sequence[Category], limit: int, graph: KnowledgeGraph
 ) -> list[Candidate]:
     """Terms whose names share words with the text, as the graph's full-text search ranks them."""
-    entries = graph.search(text, categories=categories, limit=4 * limit)
+    entries = [
+        entry
+        for entry in graph.search(text, categories=categories, limit=4 * limit)
+        if _shares(text, entry.key)
+    ]
     terms = graph.terms(entry.id for entry in entries)
     found: dict[Curie, Candidate] = {}
     for entry in entries:

@@ -15,33 +15,34 @@ labels of datasets, where something must have been meant, see :mod:`kg.labels`; 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kg.abbreviations import SHORT_WORDS, short_names
 from kg.graph import KnowledgeGraph, LexicalEntry
 from kg.identifiers import identifiers, places, unknown_identifiers
+from kg.lexicon import normalise
 from kg.mentions import SCOPE_SCORE, Candidate, How, Mention
-from kg.names import HEAD_WORDS, LINEAGE_LETTERS, MARKER, variants
+from kg.names import HEAD_WORDS, LINEAGE_LETTERS, SIGN_WORDS, variants
 from kg.readings import Reading, ranked
 from kg.spelling import SHORTEST
 from kg.symbols import Setting, Token, is_ordinary, name_factor, read_setting, tokens_of
 from kg.terms import Category, Curie, Scope
 from kg.vocabulary import vocabulary
 
-__all__ = ["candidates", "ground", "unknown_identifiers"]
+__all__ = ["FUNCTION_WORDS", "candidates", "ground", "unknown_identifiers"]
 
 MAX_WORDS = 14
 """The longest run of words looked up; names of the Cell Ontology that people write are shorter."""
 
 _FLOOR = 0.45
-# Words that neither begin nor end a name.
 _LITTLE_WORDS = (
     "a an and are as at be but by can do does for from had has have how if in into is it its may "
     "of on or s so than that the their them then there these they this to was were what when where "
     "which who whose why will with would"
 )
-_FUNCTION_WORDS = frozenset(_LITTLE_WORDS.split())
+FUNCTION_WORDS = frozenset(_LITTLE_WORDS.split())
+"""Words that neither begin nor end a name."""
 _BREAK = re.compile(r"[.?!;:()\[\]{}\"]|\s/\s")
 _ORGANISMS: Mapping[str, tuple[Curie, str]] = {
     name: (identifier, label)
@@ -53,6 +54,11 @@ _ORGANISMS: Mapping[str, tuple[Curie, str]] = {
     )
     for name in names
 }
+# Between names that share a noun, the nouns they share, and how much of a name may lack it.
+_JOINTS = frozenset({"and", "or", "versus", "vs", "from", "than"})
+_NOUNS = HEAD_WORDS | {"lymphocyte", "neuron", "neurone", "progenitor", "granulocyte", "fibroblast"}
+_SHARED_WORDS = 3
+_WITHOUT_NOUN = 0.7
 _HUMAN = frozenset({"human", "homo"})
 _MOUSE = frozenset({"mouse", "mice", "murine"})
 # Cell types first: between names that fit equally well the field's own subject wins.
@@ -154,9 +160,14 @@ def _spans(
         (i, j)
         for i in range(len(tokens))
         for j in range(i + 1, _run_end(text, tokens, i) + 1)
-        if tokens[i].key not in _FUNCTION_WORDS and tokens[j - 1].key not in _FUNCTION_WORDS
+        if tokens[i].key not in FUNCTION_WORDS
+        and tokens[j - 1].key not in FUNCTION_WORDS
+        and not _denied(text, tokens, i)
     ]
     keyed = {run: _keys(text, tokens[slice(*run)]) for run in runs}
+    shared = _sharing(text, tokens)
+    for run, keys in shared.items():
+        keyed.setdefault(run, []).extend(keys)
     entries = graph.lookup({key.key for keys in keyed.values() for key in keys})
     setting = read_setting(text, tokens)
     found: dict[tuple[int, int], list[Reading]] = {}
@@ -168,6 +179,46 @@ def _spans(
         if readings:
             found[run] = readings
     return found
+
+
+def _denied(text: str, tokens: Sequence[Token], i: int) -> bool:
+    """Whether a run from here is what something is not ("non-T cells")."""
+    return i > 0 and tokens[i - 1].key == "non" and text[tokens[i - 1].end] in "- "
+
+
+def _sharing(text: str, tokens: Sequence[Token]) -> dict[tuple[int, int], list[_Key]]:
+    """Keys of names that leave their noun to the next name: "CD4+ and CD8+ T cells"."""
+    found: dict[tuple[int, int], list[_Key]] = {}
+    for c in range(1, len(tokens) - 1):
+        joint = tokens[c].key in _JOINTS
+        slash = "/" in text[tokens[c - 1].end : tokens[c].start]
+        if not joint and not slash:
+            continue
+        left, right = c, c + 1 if joint else c
+        nouns = [j for j in range(right + 2, right + 7) if _ends_on_noun(tokens, j)]
+        if not nouns:
+            continue
+        end = nouns[0]
+        for i in range(max(0, left - _SHARED_WORDS), left):
+            for start in range(max(right + 1, end - 3), end):
+                if any(t.key in FUNCTION_WORDS for t in (*tokens[i:left], *tokens[right:end])):
+                    continue
+                noun = text[tokens[start].start : tokens[end - 1].end]
+                name = f"{text[tokens[i].start : tokens[left - 1].end]} {noun}"
+                found.setdefault((i, left), []).extend(
+                    replace(
+                        key,
+                        factor=0.95 * key.factor,
+                        notice="; ".join(filter(None, (f"read with {noun!r}", key.notice))),
+                        shared=name,
+                    )
+                    for key in _keys(name, tokens_of(name))
+                )
+    return found
+
+
+def _ends_on_noun(tokens: Sequence[Token], j: int) -> bool:
+    return j <= len(tokens) and tokens[j - 1].key.rsplit(" ", 1)[-1] in _NOUNS
 
 
 def _species_gain(words: Collection[str]) -> Mapping[str, float]:
@@ -187,7 +238,7 @@ def _lone_word(
     text: str, tokens: Sequence[Token], graph: KnowledgeGraph
 ) -> list[tuple[int, int, list[Reading]]]:
     """An ordinary word that is all a question asks about ("What is a cell?") is meant as a name."""
-    content = [token for token in tokens if token.key not in _FUNCTION_WORDS]
+    content = [token for token in tokens if token.key not in FUNCTION_WORDS]
     if len(content) != 1 or len(tokens) > 5:
         return []
     (token,) = content
@@ -247,12 +298,17 @@ class _Key:
     scope: Scope | None = None
     notice: str = ""
     how: How = "name"
+    shared: str = ""
 
 
 def _keys(text: str, tokens: Sequence[Token]) -> list[_Key]:
     """The keys under which a run of words may stand in the lexicon."""
     key = " ".join(token.key for token in tokens)
     keys = [_Key(key)]
+    if any(token.key.endswith(" negative") for token in tokens):
+        # Names of the sources have a hyphen for a minus, and are normalised with it.
+        hyphened = normalise(text[tokens[0].start : tokens[-1].end])
+        keys += [_Key(hyphened)] if hyphened != key else []
     words = tuple(key.split())
     if len(words) > 1 and _worth_varying(words):
         capital = tokens[-1].text[-1:].isupper()
@@ -268,7 +324,10 @@ def _worth_varying(words: Sequence[str]) -> bool:
         "lymphocyte" in words
         or words[-1] in LINEAGE_LETTERS
         or (words[-1] == "cell" and words[-2] in LINEAGE_LETTERS)
-        or (any(MARKER.fullmatch(w) for w in words) and any(w in HEAD_WORDS for w in words))
+        or (
+            any(w in HEAD_WORDS for w in words)
+            and any(w in SIGN_WORDS or w.startswith("cd") for w in words)
+        )
     )
 
 
@@ -285,26 +344,32 @@ def _readings(
     if organism := _ORGANISMS.get(keys[0].key):
         taxon, label = organism
         yield Reading(taxon, Category.OTHER, 1.0, Scope.EXACT, label, "organism")
-    shorts = short_names(written, whole=setting.whole) if j - i <= SHORT_WORDS else ()
-    for rank, short in enumerate(shorts):
-        yield Reading(
-            short.id,
-            Category.CELL_TYPE,
-            # The table's order is the order of choice, whatever the scopes.
-            SCOPE_SCORE[short.scope] * short.factor - 0.01 * rank,
-            short.scope,
-            short.name,
-            "abbreviation",
-        )
+    if j - i <= SHORT_WORDS:
+        yield from _short(written, setting)
+    # A noun that stands with the next name makes this word a part of a name, not one of its own.
+    shared = {key.shared for key in keys if key.shared and key.key in entries}
     for key in keys:
         for entry in entries.get(key.key, ()):
-            factor = key.factor * name_factor(written, entry, setting, run)
+            if key.shared and entry.category is not Category.CELL_TYPE:
+                continue
+            fits = 1.0 if key.shared else name_factor(written, entry, setting, run)
+            fits *= _WITHOUT_NOUN if shared and not key.shared else 1.0
             scope = key.scope or entry.scope
-            score = SCOPE_SCORE[scope] * factor - _PRIOR[entry.category]
+            score = SCOPE_SCORE[scope] * key.factor * fits - _PRIOR[entry.category]
             if score >= _FLOOR:
                 yield Reading(
                     entry.id, entry.category, score, scope, entry.text, key.how, key.notice
                 )
+    for name in dict.fromkeys(key.shared for key in keys if key.shared):
+        yield from (replace(r, score=0.95 * r.score) for r in _short(name, setting))
+
+
+def _short(written: str, setting: Setting) -> Iterator[Reading]:
+    """What a text means as a curated short name."""
+    for rank, short in enumerate(short_names(written, whole=setting.whole)):
+        # The table's order is the order of choice, whatever the scopes.
+        score = SCOPE_SCORE[short.scope] * short.factor - 0.01 * rank
+        yield Reading(short.id, Category.CELL_TYPE, score, short.scope, short.name, "abbreviation")
 
 
 def _mentions(

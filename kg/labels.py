@@ -158,10 +158,15 @@ class _Labels:
 
     def written(self, text: str) -> list[Candidate]:
         """The label as it stands, cleaned and written out."""
+        partly: list[Candidate] = []
         for rewrite in self._rewrites(text):
             if found := self.look(rewrite.text):
-                return _changed(found, rewrite.factor, rewrite.notice, rewrite.scope)
-        return []
+                changed = _changed(found, rewrite.factor, rewrite.notice, rewrite.scope)
+                if changed[0].scope is not Scope.NARROW:
+                    return changed
+                # Something was left out: another way to write it may need not to.
+                partly = partly or changed
+        return partly
 
     def _rewrites(self, text: str) -> Iterator[_Rewrite]:
         yield _Rewrite(text, 1.0)

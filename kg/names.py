@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kg.mentions import How
 from kg.terms import Scope
@@ -23,6 +23,7 @@ __all__ = [
     "HEAD_WORDS",
     "LINEAGE_LETTERS",
     "MARKER",
+    "SIGN_WORDS",
     "Phenotype",
     "Variant",
     "phenotype",
@@ -31,6 +32,12 @@ __all__ = [
 
 MARKER = re.compile(r"cd\d+[a-z]{0,2}\d?")
 """A cluster-of-differentiation name, normalised."""
+# Other things that stand with a sign ("IgM+", "Ly6C-high"): a word with a digit, or one of these.
+_SIGNED = re.compile(r"(?=\w*\d)[a-z]\w{1,7}|ig[adegm]|lin|kit|sca|tcr\w*")
+# "CD56bright", "CD14hi": marker and sign in one word.
+_JOINED = re.compile(r"(cd\d+[a-z]?)(bright|dim|high|hi|low|lo|pos|neg|int)")
+_LONG_SIGN = {"hi": "high", "lo": "low", "pos": "positive", "neg": "negative"}
+_LONG_SIGN["int"] = "intermediate"
 
 LINEAGE_LETTERS = frozenset({"t", "b", "nk", "nkt"})
 """Letters that name a lymphocyte and that writers leave without their noun."""
@@ -55,6 +62,8 @@ _HEADS = (
 )
 HEAD_WORDS = frozenset(head[-1] for head in _HEADS)
 """Nouns that surface markers are written before."""
+SIGN_WORDS = _SIGNS
+"""Words that say how much of a marker there is."""
 _ALPHA_BETA = ("alpha", "beta")
 _GAMMA_DELTA = ("gamma", "delta")
 
@@ -75,13 +84,21 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Phenotype:
-    """A cell type's name taken apart: markers with sign, states, lineage and head."""
+    """A cell type's name taken apart: markers with sign, states, lineage and head.
+
+    ``bare`` are the markers that had no sign.
+    """
 
     markers: tuple[tuple[str, str], ...]
     states: tuple[str, ...]
     lineage: tuple[str, ...]
     head: tuple[str, ...]
-    bare: bool
+    bare: tuple[str, ...] = ()
+
+    @property
+    def marker_words(self) -> tuple[str, ...]:
+        """The markers as the Cell Ontology writes them, each with its sign."""
+        return tuple(word for pair in self.markers for word in pair)
 
 
 def phenotype(words: tuple[str, ...]) -> Phenotype | None:
@@ -92,6 +109,7 @@ def phenotype(words: tuple[str, ...]) -> Phenotype | None:
     >>> phenotype(("enterocyte",)) is None
     True
     """
+    words = tuple(part for word in words for part in _apart(word))
     start, head = _find_head(words)
     if head is None:
         return None
@@ -99,13 +117,15 @@ def phenotype(words: tuple[str, ...]) -> Phenotype | None:
     markers: list[tuple[str, str]] = []
     states: list[str] = []
     lineage: tuple[str, ...] = ()
-    bare = False
+    bare: list[str] = []
     i = 0
     while i < len(rest):
         pair = rest[i : i + 2]
-        if MARKER.fullmatch(rest[i]):
-            signed = len(pair) == 2 and pair[1] in _SIGNS
-            bare = bare or not signed
+        signed = len(pair) == 2 and pair[1] in _SIGNS
+        # A bare CD8A is the gene: of the bare ones only CD4, CD8, CD14 and their like are meant.
+        marked = MARKER.fullmatch(rest[i]) and (signed or rest[i][-1].isdigit())
+        if marked or (signed and _SIGNED.fullmatch(rest[i])):
+            bare += [] if signed else [rest[i]]
             markers.append((rest[i], pair[1] if signed else "positive"))
             i += 1 + signed
         elif pair in (_ALPHA_BETA, _GAMMA_DELTA):
@@ -116,7 +136,12 @@ def phenotype(words: tuple[str, ...]) -> Phenotype | None:
             i += 1
         else:
             return None
-    return Phenotype(tuple(markers), tuple(states), lineage, head, bare)
+    return Phenotype(tuple(markers), tuple(states), lineage, head, tuple(bare))
+
+
+def _apart(word: str) -> tuple[str, ...]:
+    joined = _JOINED.fullmatch(word)
+    return (joined[1], _LONG_SIGN.get(joined[2], joined[2])) if joined else (word,)
 
 
 def _find_head(words: tuple[str, ...]) -> tuple[int, tuple[str, ...] | None]:
@@ -161,15 +186,36 @@ def _orders(words: tuple[str, ...], complete: tuple[str, ...]) -> Iterator[Varia
     parts = phenotype(complete)
     if parts is None or not (parts.markers or parts.states):
         return
-    implied = not parts.lineage and parts.head == ("t", "cell") and _is_cd4_or_cd8(parts)
-    notice = "a bare marker is read as positive" if parts.bare else ""
+    bare = "a bare marker is read as positive" if parts.bare else ""
+    yield from _readings(parts, 1.0, None, bare)
+    # More markers than any name has: the others are left out, which is told.
+    few = _few(parts)
+    gone = [pair for pair in parts.markers if few is not None and pair not in few.markers]
+    if few is not None and not {marker for marker, _ in gone} & set(parts.bare):
+        said = ", ".join(" ".join(pair) for pair in gone)
+        yield from _readings(few, 0.92, Scope.NARROW, f"{said} was left out")
+
+
+def _readings(
+    parts: Phenotype, factor: float, scope: Scope | None, notice: str
+) -> Iterator[Variant]:
     for order in _arrangements(parts, parts.lineage):
-        yield Variant(" ".join(order), 0.96, None, notice, "phenotype")
-    if implied:
+        yield Variant(" ".join(order), 0.96 * factor, scope, notice, "phenotype")
+    if not parts.lineage and parts.head == ("t", "cell") and _is_cd4_or_cd8(parts):
         reading = "read as the alpha-beta T cell, the usual meaning"
         joined = f"{notice}; {reading}" if notice else reading
         for order in _arrangements(parts, _ALPHA_BETA):
-            yield Variant(" ".join(order), 0.94, Scope.BROAD, joined, "phenotype")
+            yield Variant(" ".join(order), 0.94 * factor, scope or Scope.BROAD, joined, "phenotype")
+
+
+def _few(parts: Phenotype) -> Phenotype | None:
+    """The same with its lineage markers alone: CD4 and CD8 of a T cell, none of another cell."""
+    kept = tuple(
+        pair
+        for pair in parts.markers
+        if pair[0] in ("cd4", "cd8") and parts.head == ("t", "cell") and pair[1] == "positive"
+    )
+    return replace(parts, markers=kept) if len(kept) < len(parts.markers) else None
 
 
 def _is_cd4_or_cd8(parts: Phenotype) -> bool:
@@ -178,7 +224,7 @@ def _is_cd4_or_cd8(parts: Phenotype) -> bool:
 
 def _arrangements(parts: Phenotype, lineage: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """The orders in which the Cell Ontology writes markers (M), states (S) and lineage (L)."""
-    markers = tuple(word for pair in parts.markers for word in pair)
+    markers = parts.marker_words
     # Only the ontology's own names say where a naive T cell comes from.
     states = tuple(s for s in parts.states if s not in ("thymus", "derived"))
     head = parts.head

@@ -90,13 +90,20 @@ def _resolve(
             category=successor.category,
             source=successor.source,
             release=successor.release,
-            score=round(score * (0.95 if certain else 0.7), 4),
+            score=round(score * _successor_factor(reading, certain), 4),
             replaced=True,
             notice=f"{term.id} ({term.label}) is obsolete; {word} {successor.id}",
         )
     if not successors:
         notice = f"{term.id} ({term.label}) is obsolete and names no replacement"
         yield replace(candidate, score=round(score * 0.5, 4), notice=notice)
+
+
+def _successor_factor(reading: Reading, certain: bool) -> float:
+    """An id leads to its replacement; a name that was given up is rarely meant any more."""
+    if reading.how == "identifier":
+        return 0.98 if certain else 0.7
+    return 0.85 if certain else 0.6
 
 
 def _successors(term: Term, graph: KnowledgeGraph) -> tuple[list[Term], bool]:

@@ -39,6 +39,7 @@ _SPEAKING_OF_GENES = (
 )
 _GENE_WORDS = frozenset(_SPEAKING_OF_GENES.split())
 _GENE_NOUNS = frozenset({"gene", "protein", "mrna", "transcript", "knockout", "locus", "promoter"})
+_COUNTABLE = frozenset({Category.CELL_TYPE, Category.ANATOMY, Category.GENE})
 _VOWEL = re.compile(r"[aeiouy]", re.IGNORECASE)
 _REACH = 3
 
@@ -138,7 +139,9 @@ def name_factor(written: str, entry: LexicalEntry, setting: Setting, run: tuple[
     short = entry.text.isalpha() and entry.text.isupper() and len(entry.text) <= 5
     if short and written.rstrip("s") != entry.text and written != entry.text:
         return 0.0
-    return 1.0
+    # There are several TAMs where they are cells, not where TAM is a disease.
+    several = short and written == entry.text + "s"
+    return 0.0 if several and entry.category not in _COUNTABLE else 1.0
 
 
 def _is_symbol(entry: LexicalEntry) -> bool:
@@ -179,7 +182,7 @@ def _short_symbol_factor(written: str, same: bool, setting: Setting, run: tuple[
     """One or two letters are a symbol only where a text says so."""
     if not same or not any(char.isalpha() for char in written):
         return 0.0
-    if len(written) == 1:
+    if len(written) == 1 or not written.isupper():
         return 0.9 if _noun_follows(setting, run) else 0.0
     return 0.9 if _in_company(setting, run) else 0.0
 

@@ -212,6 +212,7 @@ def test_term_falls_back_step_by_step_with_falling_scores(graph: EmbeddedGraph) 
     assert words[0].id == "GO:0046649"
     assert words[0].score <= 0.4
     assert lookup.term("zzyzx", graph=graph) == []
+    assert lookup.term("airspeed of a swallow", graph=graph) == []
     with pytest.raises(BadInput, match="no text"):
         lookup.term(" ", graph=graph)
 

@@ -130,6 +130,50 @@ def test_a_phenotype_says_what_was_assumed(graph: EmbeddedGraph) -> None:
     assert best.score < ground("CD4-positive, alpha-beta T cell", graph)[0].score
 
 
+@pytest.mark.parametrize(
+    ("text", "mentions"),
+    [
+        ("B and T cells", [("B", "CL:0000236"), ("T cells", "CL:0000084")]),
+        ("B/T cells", [("B", "CL:0000236"), ("T cells", "CL:0000084")]),
+        ("CD4+ and CD8+ T cells", [("CD4+", "CL:0000624"), ("CD8+ T cells", "CL:0000625")]),
+        ("CD4 or CD8 T cells", [("CD4", "CL:0000624"), ("CD8 T cells", "CL:0000625")]),
+        ("excitatory and inhibitory neurons", [("excitatory", "CL:0000679"),
+         ("inhibitory neurons", "CL:0000617")]),
+        # The noun is the next name's only where nothing stands between.
+        ("CD4 and LCK in T cells", [("CD4", "HGNC:1678"), ("LCK", "HGNC:6524"),
+         ("T cells", "CL:0000084")]),
+        ("macrophages and dendritic cells", [("macrophages", "CL:0000235"),
+         ("dendritic cells", "CL:0000451")]),
+    ],
+)  # fmt: skip
+def test_names_that_share_a_noun(
+    text: str, mentions: list[tuple[str, str]], graph: EmbeddedGraph
+) -> None:
+    assert found(text, graph) == mentions
+
+
+@pytest.mark.parametrize(
+    ("text", "id", "left_out"),
+    [
+        ("CD3+ T cells", "CL:0000084", "cd3 positive"),
+        ("CD56bright NK cells", "CL:0000623", "cd56 bright"),
+        ("Ly6C-high monocytes", "CL:0000576", "ly6c high"),
+        ("CXCR5+ CD8+ memory T cells", "CL:0000909", "cxcr5 positive"),
+    ],
+)
+def test_markers_that_no_name_has_are_told(
+    text: str, id: str, left_out: str, graph: EmbeddedGraph
+) -> None:
+    (mention,) = ground(text, graph)
+    assert (mention.text, mention.id, mention.scope) == (text, id, Scope.NARROW)
+    assert f"{left_out} was left out" in mention.best.notice
+
+
+def test_what_something_is_not_is_not_mentioned(graph: EmbeddedGraph) -> None:
+    assert found("non-T cells", graph) == []
+    assert found("non T cells of the lung", graph) == [("lung", "UBERON:0002048")]
+
+
 def test_an_unclear_short_name_keeps_its_alternatives(graph: EmbeddedGraph) -> None:
     mention = ground("HSCs", graph)[0]
     assert [c.id for c in mention.candidates] == ["CL:0000037", "CL:0000632"]
@@ -239,16 +283,17 @@ SENTENCE = (
 @pytest.mark.assets
 def test_a_sentence_takes_at_most_five_milliseconds(whole: EmbeddedGraph) -> None:
     def timed(text: str) -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         ground(text, whole)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
+    # Time of the processor: what the machine does besides is not measured here.
     timed(SENTENCE)
     assert median(timed(SENTENCE) for _ in range(15)) <= 0.005
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(20):
         candidates("natural killer cell", whole)
-    assert (time.perf_counter() - start) / 20 <= 0.005
+    assert (time.process_time() - start) / 20 <= 0.005
 
 
 @pytest.mark.assets
