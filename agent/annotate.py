@@ -45,10 +45,12 @@ __all__ = [
     "FORBIDDEN",
     "AnnotateConfig",
     "Knowledge",
+    "among",
     "annotate_cells",
     "annotate_file",
     "default_target",
     "knowledge",
+    "releases",
 ]
 
 FORBIDDEN: frozenset[Curie] = frozenset({"CL:0000255", "CL:0000257", "CL:0000548"})
@@ -165,7 +167,7 @@ def annotate_cells(
     _check(config)
     votes = ClusterVotes(config.groupby, cells.column(config.groupby)) if config.groupby else None
     known = known or knowledge()
-    sets, never, candidates = _among(known, config.candidates)
+    sets, never, candidates = among(known, config.candidates)
     named = cells.harmonised(config.species)
     threads = workers or _processors()
     told = Told(progress, 2 * cells.n_cells)
@@ -301,10 +303,21 @@ def _check(config: AnnotateConfig) -> None:
         raise BadInput(f"no encoder is named {config.encoder!r}; expected markers")
 
 
-def _among(
+def among(
     known: Knowledge, candidates: Sequence[Curie]
 ) -> tuple[MarkerSets, frozenset[Curie], tuple[Curie, ...]]:
-    """The types to score and the terms that are no answer, where only some are wanted."""
+    """Say which types to score and which terms are no answer, where only some are wanted.
+
+    Returns
+    -------
+    tuple
+        The marker sets, the terms that are no answer, and the candidates as they are called today.
+
+    Raises
+    ------
+    BadInput
+        When a candidate is no cell type, or nothing at or below them has markers.
+    """
     if not candidates:
         return known.sets, known.never, ()
     from kg.ontology import resolve
@@ -342,8 +355,6 @@ def _about(
 
     read = cells.harmonisation
     assert read is not None, "genes were harmonised"
-    sources = {"CL", "celloquy-markers"} | ({"UBERON"} if config.tissue else set())
-    releases = {n: r.version for n, r in known.graph.releases.items() if n in sources}
     parameters: dict[str, str | float] = {"min_confidence": config.min_confidence}
     parameters["smoothing"] = "neighbourhood" if config.smooth else "none"
     parameters["candidates"] = " ".join(config.candidates)
@@ -363,16 +374,19 @@ def _about(
         coverage=round(read.coverage, 4),
         encoder="markers",
         sha256=digest.hexdigest(),
-        releases=dict(sorted({**releases, **_names_of(read.species)}.items())),
+        releases=releases(known, read.species, config),
         parameters={name: value for name, value in parameters.items() if value != ""},
         version=version("celloquy"),
         notices=(cells.chosen, *cells.notices),
     )
 
 
-def _names_of(species: Species) -> dict[str, str]:
-    """Releases of the tables with which the names of genes were read."""
+def releases(known: Knowledge, species: Species, config: AnnotateConfig) -> dict[str, str]:
+    """Releases of what was read: ontology, markers, and the tables of names of genes."""
     from data import sources
 
+    used = {"CL", "celloquy-markers"} | ({"UBERON"} if config.tissue else set())
+    found = {name: r.version for name, r in known.graph.releases.items() if name in used}
     tables = ["hgnc", f"gencode-{species}", *(("mgi", "orthologues") if species == "mouse" else ())]
-    return {asset.source: asset.release for asset in map(sources.asset, tables)}
+    found |= {asset.source: asset.release for asset in map(sources.asset, tables)}
+    return dict(sorted(found.items()))

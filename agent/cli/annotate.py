@@ -23,6 +23,7 @@ __all__ = ["Species", "annotate", "run"]
 _ROWS = 30  # terms listed; the rest are counted
 _LABEL = 44  # letters of a label before it is cut
 _FOR, _AGAINST = 4, 3  # markers named on each side
+_LISTED = 6  # genes of a list named for it
 
 
 class Species(StrEnum):
@@ -65,6 +66,9 @@ def annotate(
     layer: Annotated[
         str | None, typer.Option(help="X, raw or a layer; the best is found if not given.")
     ] = None,
+    markers: Annotated[
+        Path | None, typer.Option(help="In place of a dataset: marker lists, one cluster a line.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
     """Give every cell the deepest Cell Ontology term that its marker genes support.
@@ -75,8 +79,8 @@ def annotate(
     """
     from agent.annotate import AnnotateConfig
 
-    if source is None:
-        raise BadInput("no dataset was given; expected an .h5ad file")
+    if (source is None) == (markers is None):
+        raise BadInput("expected either a dataset (an .h5ad file) or marker lists (--markers FILE)")
     config = AnnotateConfig(
         min_confidence=min_confidence,
         groupby=groupby,
@@ -85,7 +89,40 @@ def annotate(
         smooth=smooth,
         species=species.value if species else None,
     )
+    if markers is not None:
+        return _lists(markers, config, as_json)
+    assert source is not None, "one of both was given"
     run(source, output, config, layer=layer, as_json=as_json)
+    return 0
+
+
+def _lists(file: Path, config: AnnotateConfig, as_json: bool) -> int:
+    from agent.lists import annotate_marker_file
+
+    found = annotate_marker_file(file, config)
+    for one in found.lists:
+        if one.unread:
+            some = ", ".join(one.unread[:5])
+            say(f"{one.name}: {len(one.unread)} names are no known gene: {some}")
+    say("releases: " + "; ".join(f"{name} {version}" for name, version in found.releases.items()))
+    if as_json:
+        emit_json(found.document())
+        return 0
+    rows = [("CONF", "CLUSTER", "ID", "TERM", "FOR", "AGAINST")]
+    for said in found.answers:
+        against = [f"+{gene}" for gene in said.against] + [f"-{gene}" for gene in said.missing]
+        rows.append(
+            (
+                f"{said.confidence:.2f}",
+                said.name,
+                said.term or "unknown",
+                said.label if said.term else "",
+                ", ".join(said.supporting[:_LISTED]),
+                ", ".join(against[:_AGAINST]),
+            )
+        )
+    foot = "AGAINST: + is listed and should not be; - is a sure marker and not listed."
+    sys.stdout.write("\n".join([*_aligned(rows), "", foot]) + "\n")
     return 0
 
 

@@ -407,7 +407,7 @@ def test_what_cannot_be_annotated_is_refused_in_one_line(file, immune, tmp_path,
     refused(["annotate", str(file), "-o", str(nowhere)], capsys, tmp_path, "does not exist")
     refused(["annotate", str(file), "--groupby", "leiden"], capsys, tmp_path, "leiden")
     refused(["annotate", str(file), "--min-confidence", "1.5"], capsys, tmp_path, "1.5")
-    refused(["annotate"], capsys, tmp_path, "no dataset")
+    refused(["annotate"], capsys, tmp_path, "either a dataset")
     refused(["annotate", str(tmp_path / "none.h5ad")], capsys, tmp_path, "none.h5ad")
     odd = immune.copy()
     odd.var_names = [f"thing{i}" for i in range(odd.n_vars)]
@@ -466,6 +466,24 @@ def test_sums_by_answer_are_whole_however_blocks_fall(immune):
     other = annotated(immune, smooth=False, block=48)
     assert one.summaries == other.summaries
     assert replace(one.about, seconds=0) == replace(other.about, seconds=0)
+
+
+def test_marker_lists_alone(tmp_path, capsys):
+    file = tmp_path / "lists.txt"
+    file.write_text("one\tCD79A MS4A1 CD19 BANK1\ntwo\tLyz2 Cd14 S100a8\nthree,ACTB,nothing\n")
+    assert run(["annotate", "--markers", str(file), "--json"]) == 0
+    out, err = capsys.readouterr()
+    first, second, third = json.loads(out)["clusters"]
+    assert first["id"] in ("CL:0000236", "CL:0001201", "CL:0000785")
+    assert first["species"] == "human"
+    assert {"CD79A", "MS4A1"} <= set(first["supporting"])
+    assert second["species"] == "mouse"
+    assert third["unread"] == ["nothing"]
+    assert "nothing" in err
+    assert run(["annotate", "--markers", str(file), "--candidates", "CL:0000542", "--quiet"]) == 0
+    out, _ = capsys.readouterr()
+    assert "B cell" in out
+    assert run(["annotate", "x.h5ad", "--markers", str(file)]) == 2
 
 
 # --- real data -----------------------------------------------------------------------------------
