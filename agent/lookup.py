@@ -27,6 +27,7 @@ __all__ = ["gene_neighbourhood", "neighbours", "open_graph", "path", "term"]
 
 _UNCLEAR = 0.005  # candidates this close are equally good: the user is asked
 _ONTOLOGIES = tuple(c for c in Category if c not in (Category.GENE, Category.OTHER))
+_TAXA = {"human": "NCBITaxon:9606", "mouse": "NCBITaxon:10090"}
 _EXACT = 0.92  # a label or an exact synonym of any category, as written
 _LIKE = 0.4  # score of a name that merely shares its words with the text
 
@@ -71,7 +72,7 @@ def neighbours(
     *,
     evidence: Iterable[str] = (),
     hops: int = 1,
-    species: Species = "human",
+    species: Species | None = None,
     graph: KnowledgeGraph | None = None,
 ) -> list[Neighbour]:
     """Give a gene's neighbours in the knowledge graph, best supported first.
@@ -90,7 +91,8 @@ def neighbours(
     hops
         How far to go, 1 to 3.
     species
-        Whose gene symbols are meant.
+        Whose gene symbols are meant and whose statements are wanted; None reads symbols as
+        human ones and keeps the statements of all.
     graph
         Another graph than the default one.
 
@@ -127,7 +129,7 @@ def gene_neighbourhood(
     hops: int = 1,
     limit: int | None = 50,
     offset: int = 0,
-    species: Species = "human",
+    species: Species | None = None,
     graph: KnowledgeGraph | None = None,
 ) -> Neighbourhood:
     """Like :func:`neighbours`, with the total, a page, and the statements that do not hold."""
@@ -136,9 +138,10 @@ def gene_neighbourhood(
     store = graph or open_graph()
     return neighbourhood(
         store,
-        _node(gene, species, store),
+        _node(gene, species or "human", store),
         relations=chosen,
         evidence=codes,
+        taxon=_TAXA.get(species or ""),
         hops=hops,
         limit=limit,
         offset=offset,

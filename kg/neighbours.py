@@ -173,6 +173,7 @@ def neighbourhood(
     evidence: Iterable[str] = (),
     categories: Collection[Category] = (),
     direction: Direction = "both",
+    taxon: Curie | None = None,
     hops: int = 1,
     limit: int | None = 50,
     offset: int = 0,
@@ -193,6 +194,8 @@ def neighbourhood(
         Only neighbours of these.
     direction
         ``out``: the node is the subject.
+    taxon
+        Only statements of this species and of none, orthologues aside; None means all.
     hops
         How far to go; beyond one hop only the best-supported neighbours are gone on from.
     limit, offset
@@ -212,7 +215,7 @@ def neighbourhood(
     centre = graph.term(node)
     if centre is None:
         raise UnknownTerm(f"the graph has no node {node}")
-    search = _Search(graph, tuple(relations), tuple(evidence), direction)
+    search = _Search(graph, tuple(relations), tuple(evidence), direction, taxon)
     found, denied = search.around(node)
     notices = list(search.walk(node, found, hops))
     positive = [n for n in found.values() if not categories or n.term.category in categories]
@@ -237,11 +240,13 @@ class _Search:
         relations: tuple[Curie, ...],
         evidence: tuple[str, ...],
         direction: Direction,
+        taxon: Curie | None,
     ) -> None:
         self.graph = graph
         self.relations = relations
         self.evidence = evidence
         self.direction = direction
+        self.taxon = taxon
         self.specificity = Specificity(graph)
 
     def around(
@@ -257,6 +262,8 @@ class _Search:
             limit=most,
         )
         for edge in edges:
+            if self._elsewhere(edge.taxon) and edge.predicate != ORTHOLOGOUS_TO:
+                continue
             side: Direction = "out" if edge.subject == node else "in"
             other = edge.object if side == "out" else edge.subject
             side = "both" if edge.predicate in _SYMMETRIC else side
@@ -267,6 +274,8 @@ class _Search:
         denied = []
         for (other, predicate, side, negated, absent), rows in facts.items():
             if (term := terms.get(other)) is None:
+                continue
+            if self._elsewhere(term.taxon) and predicate != ORTHOLOGOUS_TO:
                 continue
             rows.sort(key=lambda e: (-strength(e), e.key))
             score = round(factor * self._score(term, rows), 4)
@@ -279,6 +288,10 @@ class _Search:
             else:
                 holds[other, predicate, side] = neighbour
         return holds, denied
+
+    def _elsewhere(self, taxon: Curie | None) -> bool:
+        """Whether a species is named that was not asked for."""
+        return None not in (self.taxon, taxon) and taxon != self.taxon
 
     def _score(self, term: Term, rows: Sequence[Edge]) -> float:
         publications = len({p for edge in rows for p in edge.publications})

@@ -101,6 +101,7 @@ HGNC:3619|FCGR3A|Fc gamma receptor IIIa;CD16;CD16a
 HGNC:6081|INS|insulin
 HGNC:11998|TP53|tumor protein p53;p53
 MGI:88346|Cd8a|Cd8
+MGI:109267|Gzmb|
 """
 
 CL = Release("CL", "v2026-03-26", "2026-03-26")
@@ -143,7 +144,8 @@ def _genes() -> list[Loaded]:
             Category.GENE,
             one.source,
             one.version,
-            synonyms=tuple(Synonym(text, Scope.EXACT) for text in names.split(";")),
+            taxon="NCBITaxon:9606" if one is HGNC else "NCBITaxon:10090",
+            synonyms=tuple(Synonym(text, Scope.EXACT) for text in names.split(";") if text),
         )
         (human if one is HGNC else mouse).append(term)
     return [Loaded(HGNC, human), Loaded(MGI, mouse)]
@@ -202,7 +204,10 @@ def _statements() -> list[Loaded]:
             cd8a, MARKER_OF, "CL:0000624", "celloquy-markers", MARKERS.version,
             qualifiers=("negative",), weight=1.0,
         ),
-        Edge("HGNC:4709", MARKER_OF, "CL:0000623", "celloquy-markers", MARKERS.version, weight=7.0),
+        Edge("HGNC:4709", MARKER_OF, "CL:0000623", "celloquy-markers", MARKERS.version, weight=7.0,
+             taxon="NCBITaxon:9606"),
+        Edge("MGI:109267", MARKER_OF, "CL:0000623", "celloquy-markers", MARKERS.version,
+             weight=7.0, taxon="NCBITaxon:10090"),
     ]  # fmt: skip
     orthologues = [Edge(cd8a, ORTHOLOGOUS_TO, "MGI:88346", "HCOP", HCOP.version, weight=12.0)]
     old = [Edge("CL:0000233", DEVELOPS_FROM, "CL:0000556", "CL-2014", OLD_CL.version)]

@@ -28,14 +28,16 @@ PLOT = Annotated[Path | None, typer.Option(help="Also a picture: FILE.svg, .png 
 
 
 class Species(StrEnum):
-    """Whose gene symbols are meant."""
+    """Whose gene symbols are meant, and whose statements are wanted."""
 
     human = "human"
     mouse = "mouse"
 
 
 def term(
-    text: Annotated[str, typer.Argument(help="A name, a label of a dataset, or an id.")],
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="A name, a label of a dataset, or an id.")
+    ],
     limit: Annotated[int, typer.Option(min=1, help="At most so many candidates.")] = 10,
     as_json: JSON = False,
 ) -> int:
@@ -81,7 +83,10 @@ def path(
 
 
 def neighbours(
-    gene: Annotated[str, typer.Argument(help="A symbol, an alias, an id.")],
+    gene: Annotated[
+        str,
+        typer.Argument(metavar="GENE", help="A symbol, an alias, or an id or name of any term."),
+    ],
     relation: Annotated[
         list[str] | None, typer.Option(help="Only this relation, such as 'involved in'. Repeat.")
     ] = None,
@@ -92,7 +97,10 @@ def neighbours(
     hops: Annotated[int, typer.Option(min=1, max=3, help="How far to go.")] = 1,
     limit: Annotated[int, typer.Option(min=1, help="At most so many neighbours.")] = 50,
     offset: Annotated[int, typer.Option(min=0, help="Leave out so many first.")] = 0,
-    species: Annotated[Species, typer.Option(help="Whose symbols are meant.")] = Species.human,
+    species: Annotated[
+        Species | None,
+        typer.Option(help="Whose symbols and statements. Default: human symbols, all statements."),
+    ] = None,
     as_json: JSON = False,
     plot: PLOT = None,
 ) -> None:
@@ -112,7 +120,7 @@ def neighbours(
         hops=hops,
         limit=limit,
         offset=offset,
-        species=species.value,
+        species=species.value if species else None,
         graph=graph,
     )
     if as_json:

@@ -147,6 +147,19 @@ def test_filters_and_pages(graph: EmbeddedGraph) -> None:
     assert [n.term.id for n in processes.neighbours] == ["GO:0042110"]
 
 
+def test_statements_of_one_species(graph: EmbeddedGraph) -> None:
+    def ids(taxon: str | None) -> set[str]:
+        found = neighbourhood(graph, "CL:0000623", taxon=taxon, limit=None).neighbours
+        return {n.term.id for n in found if n.predicate == MARKER_OF}
+
+    assert ids(None) == {"HGNC:4709", "MGI:109267"}
+    assert ids("NCBITaxon:9606") == {"HGNC:4709"}
+    assert ids("NCBITaxon:10090") == {"MGI:109267"}
+    # What an orthologue is belongs to both.
+    human = neighbourhood(graph, CD8A, taxon="NCBITaxon:9606", limit=None)
+    assert "MGI:88346" in [n.term.id for n in human.neighbours]
+
+
 def test_two_hops_say_what_lies_between(graph: EmbeddedGraph) -> None:
     near = neighbourhood(graph, CD8A, limit=None)
     far = neighbourhood(graph, CD8A, hops=2, limit=None)
