@@ -61,7 +61,7 @@ class ListAnswers:
             "against": list(said.against),
             "species": one.species,
             "n_genes": said.n_genes,
-            "n_markers": said.n_markers,
+            "n_markers": int(said.n_markers),
             "unread": list(one.unread),
         }
 

@@ -468,13 +468,13 @@ def test_sums_by_answer_are_whole_however_blocks_fall(immune):
     assert replace(one.about, seconds=0) == replace(other.about, seconds=0)
 
 
-def test_marker_lists_alone(tmp_path, capsys):
+def test_marker_lists_alone(known, tmp_path, capsys):
     file = tmp_path / "lists.txt"
     file.write_text("one\tCD79A MS4A1 CD19 BANK1\ntwo\tLyz2 Cd14 S100a8\nthree,ACTB,nothing\n")
     assert run(["annotate", "--markers", str(file), "--json"]) == 0
     out, err = capsys.readouterr()
     first, second, third = json.loads(out)["clusters"]
-    assert first["id"] in ("CL:0000236", "CL:0001201", "CL:0000785")
+    assert "CL:0000236" in known.hierarchy.ancestors(first["id"])
     assert first["species"] == "human"
     assert {"CD79A", "MS4A1"} <= set(first["supporting"])
     assert second["species"] == "mouse"
