@@ -17,7 +17,7 @@ from typing import Any, TypedDict
 from agent.answer import Answer, Citation, Claim, Named, Status, Step
 from agent.config import AskConfig
 from agent.ellipsis import with_ones
-from agent.facts import Facts, Found
+from agent.facts import HUMAN, Facts, Found
 from agent.literature import Literature, no_index, open_literature
 from agent.llm import Writer, open_writer
 from agent.router import LITERATURE, Plan, route
@@ -43,6 +43,7 @@ from retrieval.evidence import EdgeEvidence, Evidence, PathEvidence, TermEvidenc
 
 __all__ = ["Agent", "ask"]
 
+MOUSE = "NCBITaxon:10090"
 MAX_QUESTION = 2000
 """Characters; a longer text is not a question and would only cost time."""
 
@@ -140,7 +141,10 @@ class Agent:
         if not plan.tool:
             return {"found": Found(lacking=self._unread(state))}
         tool = TOOLS[plan.tool]
-        chosen = [_for_organism(mention, plan.organism) for mention in plan.terms]
+        organism = plan.organism
+        if tool.name == "orthologues":  # "the mouse orthologue of X" is asked of the human X
+            organism = {HUMAN: MOUSE, MOUSE: HUMAN}.get(organism, "")
+        chosen = [_for_organism(mention, organism) for mention in plan.terms]
         ids = [candidate.id for candidate in chosen]
         step = Step(f"graph.{tool.name}", f"{tool.use}: {', '.join(ids)}")
         try:
@@ -289,7 +293,7 @@ class Agent:
 
 def _for_organism(mention: Mention, organism: Curie) -> Candidate:
     """The candidate of the organism that the question names, where there is one."""
-    prefix = {"NCBITaxon:9606": "HGNC:", "NCBITaxon:10090": "MGI:"}.get(organism, "")
+    prefix = {HUMAN: "HGNC:", MOUSE: "MGI:"}.get(organism, "")
     if prefix:
         for candidate in mention.candidates:
             if candidate.id.startswith(prefix):

@@ -61,10 +61,7 @@ def route(question: str, mentions: Sequence[Mention]) -> Plan:
         asked = slotted(question, mentions, general_too=general_too)
         readings = [*_by_pattern(asked), *_by_relation(asked)]
         if readings:
-            best = min(readings, key=lambda reading: reading.worth)
-            plans.append((best, asked))
-            if not best.unread:
-                break
+            plans.append((min(readings, key=lambda reading: reading.worth), asked))
     if not plans:
         asked = slotted(question, mentions)
         return Plan("", why="no pattern and no relation fits", unread=_meaningful(asked.words))
