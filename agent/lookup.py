@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from data.errors import AssetMissing, BadInput, UnknownTerm
 from kg.graph import KnowledgeGraph
 from kg.mentions import Candidate
-from kg.neighbours import Neighbour, Neighbourhood, evidence_codes, neighbourhood, relation
+from kg.neighbours import Neighbour, Neighbourhood, neighbourhood
+from kg.support import evidence_codes, relation
 from kg.terms import Category, Curie, Scope, is_curie
 
 if TYPE_CHECKING:

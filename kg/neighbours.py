@@ -6,94 +6,30 @@ to a broad one, and a well-studied hub gains nothing. Rows that state the same f
 end, relation and direction) are one neighbour that keeps every row with its own provenance. A
 statement that something does *not* hold is never among the positive ones: it is given apart.
 
-The module knows nodes, not the names that people type (:mod:`kg.grounding`, :mod:`data.genes`).
-Evidence classes follow the Gene Ontology's guide to evidence codes
-(https://geneontology.org/docs/guide-go-evidence-codes/).
+The module knows nodes, not the names that people type (:mod:`kg.grounding`, :mod:`data.genes`);
+what makes a statement strong is in :mod:`kg.support`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from data.errors import BadInput, UnknownTerm
 from kg.graph import Direction, KnowledgeGraph
+from kg.support import Specificity, strength
 from kg.terms import (
     INTERACTS_WITH,
-    IS_A,
-    MENTIONS,
     ORTHOLOGOUS_TO,
-    PART_OF,
     PREDICATES,
     Category,
     Curie,
     Edge,
-    Predicate,
     Term,
 )
 
-__all__ = [
-    "EVIDENCE_CLASSES",
-    "Neighbour",
-    "Neighbourhood",
-    "evidence_class",
-    "evidence_codes",
-    "neighbourhood",
-    "relation",
-    "strength",
-]
+__all__ = ["MAX_HOPS", "Neighbour", "Neighbourhood", "neighbourhood"]
 
-EVIDENCE_CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "experimental": (
-            *("EXP", "IDA", "IPI", "IMP", "IGI", "IEP"),
-            *("HTP", "HDA", "HMP", "HGI", "HEP"),
-        ),
-        "curated": ("TAS", "IC", "NAS"),
-        "phylogenetic": ("IBA", "IBD", "IKR", "IRD"),
-        "computational": ("ISS", "ISO", "ISA", "ISM", "IGC", "RCA"),
-        "automatic": ("IEA",),
-        "none": ("ND",),
-    }
-)
-"""Evidence codes by class, strongest class first."""
-
-_STRENGTH = {
-    "experimental": 1.0,
-    "curated": 0.8,
-    "phylogenetic": 0.65,
-    "computational": 0.5,
-    "automatic": 0.3,
-    "none": 0.0,
-}
-# Codes weaker than their class: high-throughput assays have no expert per result, NAS no source.
-_WEAKER = {"HTP": 0.9, "HDA": 0.9, "HMP": 0.9, "HGI": 0.9, "HEP": 0.9, "NAS": 0.65}
-# Statements without a code: an ontology's or a curated table's own, but for what was derived.
-_UNCODED = 0.8
-_DERIVED = 0.2
-# Compiled tables (markers, orthologues, ligands) count the sources of a statement in its weight:
-# one alone is worth little, many come close to a curated statement.
-_ONE_SOURCE = 0.45
-_MANY_SOURCES = 0.85
-# Annotation to a term that its ontology has dropped since (kg.annotations.OBSOLETE).
-_OUTDATED = 0.5
-_CLASS_OF = {code: name for name, codes in EVIDENCE_CLASSES.items() for code in codes}
-
-# A neighbour outside a hierarchy (a gene) has no information content; it counts as middling.
-_UNRANKED_SPECIFICITY = 0.6
-_HIERARCHICAL = frozenset(
-    {
-        Category.CELL_TYPE,
-        Category.ANATOMY,
-        Category.DISEASE,
-        Category.PHENOTYPE,
-        Category.PROCESS,
-        Category.FUNCTION,
-        Category.COMPONENT,
-    }
-)
 # Read alike from both ends: which end is the subject says nothing.
 _SYMMETRIC = frozenset({INTERACTS_WITH, ORTHOLOGOUS_TO})
 # Walks of several hops grow from the best neighbours only, so that a hub costs no more.
@@ -247,6 +183,7 @@ class _Search:
         self.evidence = evidence
         self.direction = direction
         self.taxon = taxon
+        self.cut = False
         self.specificity = Specificity(graph)
 
     def around(
@@ -261,6 +198,7 @@ class _Search:
             evidence=self.evidence,
             limit=most,
         )
+        self.cut = self.cut or (most is not None and len(edges) == most)
         for edge in edges:
             if self._elsewhere(edge.taxon) and edge.predicate != ORTHOLOGOUS_TO:
                 continue
@@ -323,115 +261,5 @@ class _Search:
                         found[key] = further
                         following.append(further)
             frontier = sorted(following, key=_rank)
-
-
-class Specificity:
-    """How narrow a term is, in [0, 1]: structural information content over its maximum.
-
-    The content of a term is ``-ln(descendants / terms)`` of its category (Seco et al. 2004), over
-    is_a and part_of, so that a leaf has 1 and a root 0. A gene has no hierarchy and counts as
-    middling.
-    """
-
-    def __init__(self, graph: KnowledgeGraph) -> None:
-        self._graph = graph
-        self._sizes: dict[str, int] = {}
-        for count in graph.stats():
-            if count.kind == "term":
-                self._sizes[count.type] = self._sizes.get(count.type, 0) + count.n
-        self._known: dict[Curie, float] = {}
-
-    def of(self, term: Term) -> float:
-        """The specificity of a term."""
-        if term.category not in _HIERARCHICAL:
-            return _UNRANKED_SPECIFICITY
-        if term.id not in self._known:
-            size = max(2, self._sizes.get(term.category.value, 2))
-            below = max(1, len(self._graph.descendants(term.id, (IS_A, PART_OF))))
-            self._known[term.id] = min(1.0, max(0.0, 1.0 - math.log(below) / math.log(size)))
-        return self._known[term.id]
-
-
-def strength(edge: Edge) -> float:
-    """How strongly an edge's evidence supports it, in [0, 1]."""
-    if edge.predicate == MENTIONS:
-        base = _DERIVED
-    elif edge.evidence_code is None:
-        base = _UNCODED
-        if edge.weight is not None:
-            alone = 1.0 / max(1.0, edge.weight)
-            base = _MANY_SOURCES - (_MANY_SOURCES - _ONE_SOURCE) * alone
-    else:
-        code = edge.evidence_code
-        base = _WEAKER.get(code, _STRENGTH[_CLASS_OF.get(code, "computational")])
-    return base * _OUTDATED if "obsolete_term" in edge.qualifiers else base
-
-
-def evidence_class(code: str | None) -> str:
-    """The class of an evidence code; ``asserted`` for a statement without one.
-
-    >>> evidence_class("IDA"), evidence_class("IEA"), evidence_class(None)
-    ('experimental', 'automatic', 'asserted')
-    """
-    if code is None:
-        return "asserted"
-    return _CLASS_OF.get(code, "computational")
-
-
-def evidence_codes(words: Iterable[str]) -> tuple[str, ...]:
-    """Codes from what a user types: codes in any case, or names of classes.
-
-    Raises
-    ------
-    BadInput
-        When a word is neither.
-
-    >>> evidence_codes(["ida", "curated"])
-    ('IDA', 'TAS', 'IC', 'NAS')
-    """
-    codes: list[str] = []
-    for word in words:
-        if word.lower() in EVIDENCE_CLASSES:
-            codes.extend(EVIDENCE_CLASSES[word.lower()])
-        elif word.upper() in _CLASS_OF:
-            codes.append(word.upper())
-        else:
-            raise BadInput(
-                f"{word!r} is no evidence code; expected one such as IDA or IEA, or a class: "
-                + ", ".join(EVIDENCE_CLASSES)
-            )
-    return tuple(dict.fromkeys(codes))
-
-
-def relation(word: str) -> Curie:
-    """The predicate that a user means, by its id or its label.
-
-    Raises
-    ------
-    BadInput
-        When no predicate is called so; the message lists the labels.
-
-    >>> relation("involved_in"), relation("RO:0002331")
-    ('RO:0002331', 'RO:0002331')
-    """
-    wanted = _plain(word)
-    # A label before an inverse one: "has part" is a relation, and part of read backwards.
-    for names in (_names, _inverse_names):
-        for row in PREDICATES.values():
-            if wanted in names(row):
-                return row.id
-    labels = ", ".join(sorted({row.label for row in PREDICATES.values()}))
-    raise BadInput(f"{word!r} is no relation of the graph; expected one of: {labels}")
-
-
-def _plain(word: str) -> str:
-    words = word.strip().lower().replace("_", " ").replace("-", " ")
-    return words.removeprefix("molecularly ")
-
-
-def _names(row: Predicate) -> set[str]:
-    return {_plain(row.id), _plain(row.id.split(":", 1)[1]), _plain(row.label)}
-
-
-def _inverse_names(row: Predicate) -> set[str]:
-    return {_plain(row.inverse_label)}
+        if self.cut:
+            yield f"of a node with more statements only the first {_PER_NODE} are gone on from"

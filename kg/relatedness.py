@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 
 from data.errors import BadInput, UnknownTerm
 from kg.graph import KnowledgeGraph
-from kg.neighbours import relation
 from kg.ontology import HIERARCHY, Resolved, meeting, resolve
+from kg.support import relation
 from kg.terms import (
     IS_A,
     IS_A_OR_PART_OF,

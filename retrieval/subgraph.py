@@ -24,8 +24,9 @@ from typing import TypeAlias
 
 from kg.graph import KnowledgeGraph
 from kg.lexicon import normalise
-from kg.neighbours import neighbourhood, strength
+from kg.neighbours import neighbourhood
 from kg.ontology import meeting
+from kg.support import strength
 from kg.terms import PREDICATES, Category, Curie, Edge, Term
 from kg.verbalise import sentence
 from retrieval.evidence import EdgeEvidence

@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from data.errors import BadInput, UnknownTerm
 from kg.build import build
 from kg.embedded import EmbeddedGraph
-from kg.neighbours import (
+from kg.neighbours import neighbourhood
+from kg.source import Loaded
+from kg.support import (
     EVIDENCE_CLASSES,
     Specificity,
     evidence_class,
     evidence_codes,
-    neighbourhood,
     relation,
     strength,
 )
-from kg.source import Loaded
 from kg.terms import (
     ECO,
     ENABLES,
