@@ -262,4 +262,4 @@ class _Search:
                         following.append(further)
             frontier = sorted(following, key=_rank)
         if self.cut:
-            yield f"of a node with more statements only the first {_PER_NODE} are gone on from"
+            yield f"of nodes with more than {_PER_NODE} statements, the first {_PER_NODE} were read"
