@@ -11,7 +11,18 @@ def register(app: typer.Typer) -> None:
     """Put every command on ``app``; called once, before it runs."""
     if app.registered_commands or app.registered_groups:
         return
-    from agent.cli import annotate, ask, data, demo, doctor, exchange, graph, kg, literature
+    from agent.cli import (
+        annotate,
+        ask,
+        data,
+        demo,
+        doctor,
+        evaluate,
+        exchange,
+        graph,
+        kg,
+        literature,
+    )
 
     app.command("term")(graph.term)
     app.command("path")(graph.path)
@@ -26,3 +37,4 @@ def register(app: typer.Typer) -> None:
     app.command("ask")(ask.ask)
     app.command("annotate")(annotate.annotate)
     app.command("demo")(demo.demo)
+    app.command("evaluate")(evaluate.evaluate)

@@ -1,0 +1,104 @@
+"""``celloquy evaluate``: every figure beside its trivial baselines; needs a checkout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.cli.console import emit_json, options
+from data.errors import BadInput
+
+if TYPE_CHECKING:
+    from training.figures import Report
+
+__all__ = ["SUITES", "evaluate"]
+
+GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
+"""Labels and questions written by hand; they come with a checkout, not with an installation."""
+
+
+def evaluate(
+    suites: Annotated[
+        list[str] | None, typer.Argument(metavar="[SUITE]...", help="Which; all if none is named.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of evaluation data, laid out as tests expect it "
+            "[default: CELLOQUY_TEST_DATA]."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Measure the product: figures beside their baselines, with spread, versions and seed.
+
+    Suites: annotation, calibration, markers, novelty, retrieval.
+    """
+    chosen = suites or list(SUITES)
+    if unknown := [name for name in chosen if name not in SUITES]:
+        raise BadInput(f"no suite is named {unknown[0]!r}; there are: {', '.join(SUITES)}")
+    folder = data or Path(os.environ.get("CELLOQUY_TEST_DATA", ""))
+    if folder == Path() or not folder.is_dir():
+        given = f"{folder} is no folder" if folder != Path() else "no evaluation data was named"
+        raise BadInput(f"{given}; expected --data FOLDER or CELLOQUY_TEST_DATA (CONTRIBUTING.md)")
+    reports = []
+    for name in chosen:
+        report = SUITES[name](folder)
+        reports.append(report.document())
+        if not as_json:
+            typer.echo(f"== {name}\n{report.table()}\n")
+    if as_json:
+        emit_json(reports[0] if len(reports) == 1 else reports)
+
+
+def _annotation(folder: Path) -> Report:
+    from training.evaluate_annotation import annotation
+
+    return annotation(folder, seed=options.seed)
+
+
+def _calibration(folder: Path) -> Report:
+    from training.calibrate_annotation import calibration
+
+    return calibration(folder, seed=options.seed)[0]
+
+
+def _markers(folder: Path) -> Report:
+    from training.evaluate_markers import markers
+
+    return markers(folder, _golden("cassia_labels.tsv"), seed=options.seed)
+
+
+def _novelty(folder: Path) -> Report:
+    from training.evaluate_novelty import novelty
+
+    return novelty(folder)
+
+
+def _retrieval(folder: Path) -> Report:
+    from agent.lookup import open_graph
+    from retrieval.expansion import synonyms
+    from training.evaluate_retrieval import retrieval
+
+    expand = synonyms(open_graph(options.graph))
+    return retrieval(folder, _golden("paraphrases.tsv"), options.seed, expand)
+
+
+def _golden(name: str) -> Path:
+    path = GOLDEN / name
+    if not path.is_file():
+        raise BadInput(f"{path} is not there; run evaluate from a checkout of the project")
+    return path
+
+
+SUITES: dict[str, Callable[[Path], Report]] = {
+    "annotation": _annotation,
+    "calibration": _calibration,
+    "markers": _markers,
+    "novelty": _novelty,
+    "retrieval": _retrieval,
+}
