@@ -190,8 +190,9 @@ def annotate_cells(
         if votes is not None:
             votes.add(found.start, found.chances)
     evidence = TermEvidence(
-        scorer.sets, known.hierarchy, moments.detected, cells.n_cells, known.sources
-    )
+        scorer.sets, known.hierarchy, moments.detected, cells.n_cells, known.sources,
+        _spelled(cells, named),
+    )  # fmt: skip
     summaries = collected.summaries(known.hierarchy, scorer.ids, evidence)
     decided = None
     if votes is not None:
@@ -212,6 +213,15 @@ def annotate_cells(
         clusters=decided,
     )
     return replace(result, about=replace(result.about, seconds=time.monotonic() - started))
+
+
+def _spelled(cells: CellMatrix, named: CellMatrix) -> dict[str, str]:
+    """The dataset's own name of each symbol, the first where several were summed."""
+    read = named.harmonisation
+    if read is None or len(read.column) != len(cells.genes):
+        return {}
+    pairs = zip(reversed(read.column), reversed(cells.genes), strict=True)
+    return {named.genes[place]: name for place, name in pairs if place >= 0}
 
 
 def _smoothed(config: AnnotateConfig, source: Source) -> bool:

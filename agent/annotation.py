@@ -39,7 +39,7 @@ Role = Literal["present", "missing", "unexpected"]
 
 @dataclass(frozen=True, slots=True)
 class MarkerEvidence:
-    """One marker gene of an answer.
+    """One marker gene of an answer; ``gene`` is its current symbol, ``name`` the dataset's.
 
     ``inside`` and ``outside`` are the shares of the cells in which it is detected, of those with
     this answer and of all others. ``present`` speaks for the answer; ``missing`` (a sure marker
@@ -48,6 +48,7 @@ class MarkerEvidence:
     """
 
     gene: str
+    name: str
     role: Role
     belief: float
     inside: float

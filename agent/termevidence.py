@@ -66,6 +66,8 @@ class TermEvidence:
         How many cells there are.
     sources
         Who states each fact.
+    spelled
+        The dataset's name of each symbol.
     """
 
     sets: MarkerSets
@@ -73,6 +75,7 @@ class TermEvidence:
     detected: NDArray[np.float64]
     n_cells: int
     sources: Sources
+    spelled: Mapping[str, str]
 
     def of(
         self, term: int, n_inside: int, inside: NDArray[np.float64]
@@ -100,6 +103,7 @@ class TermEvidence:
         def row(g: int, role: Role, belief: NDArray[np.float32]) -> MarkerEvidence:
             return MarkerEvidence(
                 gene=self.sets.genes[g],
+                name=self.spelled.get(self.sets.genes[g], self.sets.genes[g]),
                 role=role,
                 belief=round(float(belief[g]), 4),
                 inside=round(float(share_in[g]), 4),

@@ -66,6 +66,10 @@ def annotate(
     layer: Annotated[
         str | None, typer.Option(help="X, raw or a layer; the best is found if not given.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Also an HTML page with pictures and evidence.")
+    ] = None,
+    cas: Annotated[Path | None, typer.Option(help="Also Cell Annotation Schema JSON.")] = None,
     markers: Annotated[
         Path | None, typer.Option(help="In place of a dataset: marker lists, one cluster a line.")
     ] = None,
@@ -92,8 +96,46 @@ def annotate(
     if markers is not None:
         return _lists(markers, config, as_json)
     assert source is not None, "one of both was given"
-    run(source, output, config, layer=layer, as_json=as_json)
+    for file in (report, cas):
+        _check(file, source, output)
+    found = run(source, output, config, layer=layer, as_json=as_json)
+    _also(found, source, report, cas)
     return 0
+
+
+def _check(file: Path | None, source: Path, output: Path | None) -> None:
+    """Refuse a further file that cannot be written, before any work is done."""
+    if file is None:
+        return
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        raise BadInput(f"{file} cannot be written; expected the name of a file in a folder")
+    for other in (source, output):
+        if other is not None and file.absolute() == other.absolute():
+            raise BadInput(f"{file} was named twice; expected a name of its own")
+
+
+def _also(found: Annotation, source: Path, report: Path | None, cas: Path | None) -> None:
+    """Write the page and the JSON document that were asked for."""
+    if report is None and cas is None:
+        return
+    import json
+
+    from agent.cas import cas_document
+    from agent.report import html_report
+    from data.h5ad import open_cells
+    from kg.atomic import replacing
+
+    with open_cells(source) as cells:
+        names, drawn = cells.cell_names, cells.umap()
+    if report is not None:
+        place, xy = drawn if drawn is not None else ("", None)
+        with replacing(report) as page:
+            page.write(html_report(found, xy, place))
+        say(f"report: {report}")
+    if cas is not None:
+        with replacing(cas) as handle:
+            json.dump(cas_document(found, names), handle, ensure_ascii=False, indent=1)
+        say(f"Cell Annotation Schema: {cas}")
 
 
 def _lists(file: Path, config: AnnotateConfig, as_json: bool) -> int:
