@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import sqlite3
@@ -254,6 +255,21 @@ def test_each_layout_has_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("kg.schema.VERSION", 1000)
     assert graphfile.default_path() != here
     assert graphfile.default_path().parent == here.parent
+
+
+def test_the_fingerprint_covers_every_module_that_decides_the_content() -> None:
+    """Catalogue and builder and all of kg that they import, however far down, and nothing more."""
+    folder = ROOT / "kg"
+    needed, waiting = set(), {"catalogue", "build"}
+    while waiting:
+        module = waiting.pop()
+        needed.add(module)
+        for node in ast.walk(ast.parse((folder / f"{module}.py").read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "kg":
+                waiting |= {one.name for one in node.names} - needed
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kg."):
+                waiting |= {str(node.module).removeprefix("kg.")} - needed
+    assert needed == set(graphfile.CONTENT)
 
 
 def test_files_of_other_layouts_go_after_a_while(tmp_path: Path) -> None:
