@@ -111,9 +111,27 @@ def retrieval(
         ("paraphrases", read_questions(paraphrases), default_folder()),
     ]
     for name, questions, where in sets:
-        with open_index(where) as index:
+        with open_index(where, encoder=_Remembering(encoder, questions)) as index:
             _score(report, name, questions, index, expand, seed)
     return report
+
+
+class _Remembering:
+    """The encoder, with all questions encoded at once: each is asked in several modes."""
+
+    def __init__(self, encoder: TextEncoder, questions: Questions) -> None:
+        self.name = encoder.name
+        self.dimension = encoder.dimension
+        self.fingerprint = encoder.fingerprint
+        self._encoder = encoder
+        texts = [question for _, question in questions]
+        self._known = dict(zip(texts, encoder.encode(texts), strict=True))
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors of texts."""
+        if all(text in self._known for text in texts):
+            return np.stack([self._known[text] for text in texts])
+        return self._encoder.encode(texts)
 
 
 def _score(
