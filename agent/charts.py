@@ -56,7 +56,7 @@ def scatter(xy: NDArray[Any], labels: NDArray[Any], size: int = 560) -> str:
         legend.append(f"<text x='{size + 28}' y='{y}' font-size='12'>{more}</text>")
     if step > 1:
         legend.append(
-            f"<text x='10' y='{size - 6}' font-size='11'>every {step}th cell is drawn</text>"
+            f"<text x='10' y='{size - 6}' font-size='11'>one cell in {step} is drawn</text>"
         )
     strokes = f"<g fill='none' stroke-linecap='round' stroke-width='{radius:.1f}'>"
     return _svg(size + 360, size, f"{strokes}{''.join(shapes)}</g>{''.join(legend)}", "cells")

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SURE", "ClusterVotes"]
 
-SURE = 0.9
-"""Confidence from which a cell keeps its own answer against its group's."""
+SURE = 0.75
+"""Confidence from which a cell keeps its own answer against its group's: three times in four it is
+right."""
 
 MOST_GROUPS = 10_000
 """More groups than this are no clusters: the sums over each would outgrow a block."""

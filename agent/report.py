@@ -119,7 +119,7 @@ def _why_unknown(found: Annotation) -> str:
 
 def _row(one: TermSummary) -> str:
     width = max(1, round(60 * one.share))
-    label = escape(one.label)
+    label = f"{escape(one.label)}<br><code>{escape(one.id)}</code>"
     if one.novelty is not None:
         label += (
             f"<div class='quiet'>none of its known subtypes stands out; nearest: "
@@ -129,7 +129,7 @@ def _row(one: TermSummary) -> str:
         f"<tr><td class='n'>{one.n_cells:,}</td>"
         f"<td class='n'><span class='bar' style='width:{width}px'></span> {one.share:.1%}</td>"
         f"<td class='n'>{one.confidence:.2f}</td><td class='n'>{one.depth}</td>"
-        f"<td>{label}<br><code>{escape(one.id)}</code></td>"
+        f"<td>{label}</td>"
         f"<td>{_markers(one.supporting)}</td>"
         f"<td class='against'>{_markers(one.against)}</td></tr>"
     )
