@@ -1,4 +1,4 @@
-"""The knowledge graph beside obonet, networkx, nxontology and, where it is installed, oaklib.
+"""The knowledge graph beside obonet, networkx, nxontology, the neo4j driver and, if there, oaklib.
 
 Bars are those of the project's plan for a machine of 2 cores. Needs the fetched assets and the
 built graph: `celloquy data fetch core && celloquy kg build`.
@@ -16,6 +16,7 @@ import networkx
 import numpy as np
 from nxontology import NXOntology
 from nxontology.similarity import SimilarityIC
+from served import over_bolt
 from timing import Row, inside, median, median_over, process, report
 
 from data import sources
@@ -282,6 +283,7 @@ def main() -> int:
         rows += walks(graph)
         rows += genes(graph)
         rows += access_kit(graph)
+    rows += over_bolt()
     return 1 if report(rows) else 0
 
 

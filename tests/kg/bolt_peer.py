@@ -76,14 +76,13 @@ def peer(folder: Path, port: int | None = None) -> Iterator[tuple[str, subproces
             time.sleep(0.1)
         yield f"bolt://127.0.0.1:{port}", process
     finally:
-        if process.poll() is None:
-            assert process.stdin is not None
-            process.stdin.close()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 if __name__ == "__main__":

@@ -9,27 +9,35 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from data import sources
 from data.errors import AssetMissing, BadInput, ServerUnavailable
+from kg import ontology
 from kg.boltload import load
 from kg.boltschema import TYPES
 from kg.build import build
 from kg.catalogue import assets_needed, load_all
 from kg.cypher import Connection, CypherGraph, Server
 from kg.embedded import EmbeddedGraph
+from kg.graph import KnowledgeGraph
+from kg.neighbours import Neighbourhood, neighbourhood
 from kg.terms import IS_A, PART_OF, Category
+from kg.verbalise import sentence
+from tests.immune import immune_graph
 from tests.kg.backends import connection
-from tests.kg.bolt_peer import free_port
+from tests.kg.bolt_peer import DATABASE, PASSWORD, free_port, peer
 
 pytestmark = [pytest.mark.bolt, pytest.mark.assets]
 
 LOADER = """
 import sys
 from pathlib import Path
+from kg import ontology
 from kg.boltload import load
 from kg.cypher import Connection
 from kg.embedded import EmbeddedGraph
@@ -152,14 +160,28 @@ def test_a_half_loaded_graph_is_refused(cells: EmbeddedGraph, server: Server) ->
     CypherGraph.open(connection()).close()
 
 
-def test_real_terms_have_the_same_answers(cells: EmbeddedGraph, server: Server) -> None:
-    """1,000 random reads of the real ontology, embedded and over Bolt."""
+def sentences(graph: KnowledgeGraph, found: Neighbourhood) -> list[str]:
+    rows = [edge for one in found.neighbours for edge in one.edges]
+    labels = graph.terms(end for edge in rows for end in (edge.subject, edge.object))
+    named = {one: term.label for one, term in labels.items()}
+    return [sentence(edge, named) for edge in rows]
+
+
+# Six questions a round; a thousand take a minute, on a busy machine more than the usual limit.
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("rounds", [25, pytest.param(170, marks=pytest.mark.slow)])
+def test_random_questions_have_the_same_answers(
+    cells: EmbeddedGraph, server: Server, rounds: int
+) -> None:
+    """Neighbours, ancestors, paths, common ancestors, facts, names: embedded and over Bolt."""
     load(cells, connection())
     chance = random.Random(1)
     ids = sorted(term.id for term in cells.terms_of(Category.CELL_TYPE, obsolete=True))
+    current = [term.id for term in cells.terms_of(Category.CELL_TYPE)]
     names = [entry for _, entry in cells.all_names()]
+    met = stated = 0
     with CypherGraph.open(connection()) as served:
-        for _ in range(250):
+        for _ in range(rounds):
             one, other = chance.choice(ids), chance.choice(ids)
             cut = {"limit": chance.choice([None, 1, 5]), "offset": chance.randint(0, 2)}
             assert list(served.edges(one, **cut)) == list(cells.edges(one, **cut))
@@ -168,6 +190,61 @@ def test_real_terms_have_the_same_answers(cells: EmbeddedGraph, server: Server) 
             assert served.edges_between(one, other) == cells.edges_between(one, other)
             text = chance.choice(names).text
             assert served.search(text, limit=5) == cells.search(text, limit=5)
+            a, b = chance.choice(current), chance.choice(current)
+            meeting = ontology.meeting(cells, a, b, predicates)
+            assert ontology.meeting(served, a, b, predicates) == meeting
+            met += meeting.path is not None
+            found = neighbourhood(cells, a, limit=5)
+            assert neighbourhood(served, a, limit=5) == found
+            assert sentences(served, found) == sentences(cells, found)
+            stated += len(found.neighbours)
+    assert met > rounds // 2
+    assert stated > rounds
+
+
+@pytest.mark.slow
+def test_every_way_up_is_the_same(cells: EmbeddedGraph, server: Server) -> None:
+    load(cells, connection())
+    chance = random.Random(2)
+    ids = [term.id for term in cells.terms_of(Category.CELL_TYPE)]
+    with CypherGraph.open(connection()) as served:
+        for one in chance.sample(ids, 40):
+            above = chance.choice(list(cells.ancestors(one)))
+            ways = list(islice(ontology.all_paths_up(cells, one, above), 50))
+            assert list(islice(ontology.all_paths_up(served, one, above), 50)) == ways
+            assert ontology.depth(served, one) == ontology.depth(cells, one)
+
+
+def test_facts_of_genes_are_the_same(tmp_path: Path, server: Server) -> None:
+    with immune_graph(tmp_path) as genes:
+        load(genes, connection())
+        with CypherGraph.open(connection()) as served:
+            for gene in genes.terms_of(Category.GENE):
+                for hops in (1, 2):
+                    found = neighbourhood(genes, gene.id, hops=hops)
+                    assert neighbourhood(served, gene.id, hops=hops) == found
+                    assert sentences(served, found) == sentences(genes, found)
+
+
+def test_a_server_killed_in_mid_query_is_one_line_and_soon(tmp_path: Path) -> None:
+    numbers = "range(1, 100000)"
+    endless = f"UNWIND {numbers} AS a UNWIND {numbers} AS b WITH a, b WHERE a < 0 RETURN count(b)"
+    with peer(tmp_path) as (uri, process), ThreadPoolExecutor(1) as pool:
+        server = Server(Connection(uri, "root", PASSWORD, DATABASE))
+        try:
+            assert server.read("RETURN 1 AS one") == [{"one": 1}]
+            asked = pool.submit(server.read, endless)
+            time.sleep(0.5)
+            assert not asked.done()
+            process.kill()
+            start = time.monotonic()
+            with pytest.raises(ServerUnavailable, match="does not answer") as caught:
+                asked.result(timeout=60)
+            took = time.monotonic() - start
+        finally:
+            server.close()
+    assert "\n" not in str(caught.value)
+    assert took < 15  # reaching it again is given up after 2 s; a busy machine gets more
 
 
 def test_a_server_that_is_not_there_is_one_line() -> None:
