@@ -9,6 +9,7 @@ refused. Tested against ArcadeDB's Bolt server, see the README.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -71,6 +72,10 @@ class Server:
             raise DependencyMissing(
                 "a graph server needs the neo4j driver; install it: pip install 'celloquy[neo4j]'"
             ) from error
+        # The driver tells of every retry; where nobody set up logging that would be on the screen,
+        # beside the one line that says what is wrong.
+        if not (said := logging.getLogger("neo4j")).hasHandlers():
+            said.addHandler(logging.NullHandler())
         self._neo4j = neo4j
         self.connection = connection
         self._driver = neo4j.GraphDatabase.driver(
@@ -154,6 +159,7 @@ class CypherGraph:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._bulk: dict[tuple[object, ...], list[tuple[Curie, Curie, Curie]]] = {}
 
     @classmethod
     def open(cls, connection: Connection) -> CypherGraph:
@@ -376,21 +382,27 @@ class CypherGraph:
         taxon: Curie | None = None,
     ) -> Sequence[tuple[Curie, Curie, Curie]]:
         """Every (subject, predicate, object) that is stated, once, and not negated, in order."""
-        wanted = list(predicates)
-        kinds = types(wanted)
-        if not kinds:
+        kinds = types(wanted := sorted(set(predicates)))
+        if not wanted or kinds is None:
             return []
-        codes = list(evidence)
-        filters = " AND r.evidence_code IN $evidence" if codes else ""
-        filters += " AND r.taxon = $taxon" if taxon is not None else ""
-        rows = self._server.read(
-            f"MATCH (a:Term)-[r{kinds}]->(b:Term) WHERE NOT r.negated{filters} "
-            "RETURN DISTINCT r.predicate AS predicate, a.id AS subject, b.id AS object "
-            "ORDER BY predicate, subject, object",
-            evidence=codes,
-            taxon=taxon,
-        )
-        return [(row["subject"], row["predicate"], row["object"]) for row in rows]
+        codes = sorted(set(evidence))
+        asked = (*wanted, None, *codes, None, taxon)
+        kept = self._bulk.get(asked)
+        if kept is None:
+            filters = " AND r.evidence_code IN $evidence" if codes else ""
+            filters += " AND r.taxon = $taxon" if taxon is not None else ""
+            rows = self._server.read(
+                f"MATCH (a:Term)-[r{kinds}]->(b:Term) WHERE NOT r.negated{filters} "
+                "RETURN DISTINCT r.predicate AS predicate, a.id AS subject, b.id AS object",
+                evidence=codes,
+                taxon=taxon,
+            )
+            # A hundred thousand rows, the same for every measure of similarity: sorted here, since
+            # that takes the server seconds, and the last answer is kept.
+            found = sorted((row["predicate"], row["subject"], row["object"]) for row in rows)
+            kept = [(start, which, end) for which, start, end in found]
+            self._bulk = {asked: kept}
+        return kept
 
     # --- hierarchies ---------------------------------------------------------------------------
 

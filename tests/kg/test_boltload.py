@@ -254,6 +254,22 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_the_command_says_so_in_one_line_too() -> None:
+    uri = f"bolt://127.0.0.1:{free_port()}"
+    code = "import celloquy; celloquy.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--graph", uri, "neighbours", "CD8A"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert f"the graph server {uri} does not answer" in line
+
+
 def test_an_address_of_another_kind_is_bad_input() -> None:
     with pytest.raises(BadInput, match="expected bolt://"):
         Connection("http://127.0.0.1:7474")

@@ -36,7 +36,7 @@ PREDICATE_SETS = [
     ("RO:0009999",),
 ]
 # An example builds a whole graph: fewer of them, and no deadline.
-RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(params=BACKENDS)
