@@ -161,7 +161,7 @@ class Annotation:
             f"{key}_leaf": _categorical(self.leaf, labels),
             f"{key}_leaf_ontology_term_id": _categorical(self.leaf, ids),
             f"{key}_reason": pd.Categorical.from_codes(
-                self.reason.astype(np.int64), pd.Index(self.reasons, dtype=object)
+                self.reason.astype(np.int64).tolist(), pd.Index(self.reasons, dtype=object)
             ).remove_unused_categories(),
         }
         if self.clusters is not None:
@@ -233,7 +233,7 @@ def _categorical(places: NDArray[np.int32], names: Sequence[str]) -> pd.Categori
     categories = [name for name, _ in known]
     if len(used) and used[0] == UNKNOWN:
         categories.append(UNKNOWN_LABEL)
-    return pd.Categorical.from_codes(code[places], pd.Index(categories, dtype=object))
+    return pd.Categorical.from_codes(code[places].tolist(), pd.Index(categories, dtype=object))
 
 
 def _evidence(one: TermSummary) -> dict[str, Any]:

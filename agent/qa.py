@@ -284,6 +284,12 @@ class Agent:
         if not mentions:
             return f"it names no cell type, gene, process or disease that they hold; {helpful}"
         known = ", ".join(f"{m.label} ({m.id})" for m in mentions)
+        if plan.turning:
+            words = " ".join(plan.turning)
+            return (
+                f"they hold {known}, but the question turns on {words!r}, which is not read; ask "
+                "it plainly, without that, and the answer says yes or no with the reason"
+            )
         if plan.unread:
             words = " ".join(word for word in plan.unread if not word.startswith("@"))
             if words:

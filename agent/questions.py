@@ -58,6 +58,22 @@ SEARCHING = frozenset(_SEARCHING.split())
 
 _ORGANISM = "NCBITaxon:"
 _ARTICLES = frozenset({"a", "an", "the"})
+# Ways to ask that say nothing of what is asked: "Would you say X is ...", "... do you know?".
+_ASKING = re.compile(
+    r"^(?:so |and |well |then |but )*"
+    r"(?:(?:is|isn't) it (?:true|correct|right|known|the case|so)(?: that| whether| if)?"
+    r"|would you (?:say|agree)(?: that)?|do you (?:know|think)(?: whether| if| that)?"
+    r"|(?:can|could|would) you (?:please )?(?:tell me|explain|say)(?: whether| if)?"
+    r"|(?:please )?tell me(?: whether| if)|i(?: would|'d) like to know(?: whether| if)?"
+    r"|i wonder(?: whether| if)?|am i right that|true or false:?|does it hold that) (?=\w)",
+    re.IGNORECASE,
+)
+_KNOWN = re.compile(
+    r",? (?:(?:do|can) you (?:know|name|list|think)(?: of)?|are known(?: to you)?|please)(?=\W*$)",
+    re.IGNORECASE,
+)
+# "Isn't X a Y?" asks whether it is; "is X not a Y?" is another question.
+_TAG = re.compile(r"^(\W*)(is|are|was|were|do|does|did|can|could|has|have)n['’]t\b", re.IGNORECASE)
 _SHORT = re.compile(r"\b(what|who|where|how|that|it|there)'s\b", re.IGNORECASE)
 
 
@@ -65,12 +81,14 @@ _SHORT = re.compile(r"\b(what|who|where|how|that|it|there)'s\b", re.IGNORECASE)
 class Slotted:
     """``text`` in small words with slots; ``mentions[n]`` is what slot ``n`` stands for.
 
-    ``organism`` is the id of an organism that the question names, or "".
+    ``organism`` is the id of an organism that the question names, or "". ``stated`` is whether a
+    yes-no question is asked as a statement ("Is it true that X is a Y").
     """
 
     text: str
     mentions: tuple[Mention, ...]
     organism: str = ""
+    stated: bool = False
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -90,10 +108,17 @@ def slotted(question: str, mentions: Sequence[Mention], *, general_too: bool = F
     general_too
         Give a slot to very general terms ("cell", "disease") as well.
     """
+    # Blanks in place of what is left out keep the offsets of the mentions.
+    question = _TAG.sub(lambda match: f"{match[1]}{match[2]}".ljust(len(match[0])), question)
     parts: list[str] = []
     kept: list[Mention] = []
     organism = ""
-    end = 0
+    first = mentions[0].start if mentions else len(question)
+    lead = _ASKING.match(question)
+    stated = lead is not None and lead.end() <= first
+    end = lead.end() if lead is not None and stated else 0
+    last = max((mention.end for mention in mentions), default=0)
+    tail = _KNOWN.search(question, last)
     for mention in sorted(mentions, key=lambda m: m.start):
         if mention.id.startswith(_ORGANISM):
             organism = mention.id
@@ -106,8 +131,9 @@ def slotted(question: str, mentions: Sequence[Mention], *, general_too: bool = F
             parts.append(f"@{LETTERS[mention.category]}{len(kept)}")
             kept.append(mention)
         end = mention.end
-    parts.append(_plain(question[end:]))
-    return Slotted(" ".join(part for part in parts if part), tuple(kept), organism)
+    parts.append(_plain(question[end : tail.start() if tail else len(question)]))
+    text = " ".join(part for part in parts if part)
+    return Slotted(text, tuple(kept), organism, stated)
 
 
 def _plain(text: str) -> str:

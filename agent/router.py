@@ -11,7 +11,7 @@ abstention. Knows no graph.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from agent.asked import open_relation, yes_no
 from agent.patterns import HARMLESS, PATTERNS
@@ -21,6 +21,28 @@ from kg.terms import Curie
 
 __all__ = ["LITERATURE", "Plan", "route"]
 
+_TURNING = frozenset(
+    [
+        "not",
+        "no",
+        "never",
+        "none",
+        "neither",
+        "nor",
+        "without",
+        "except",
+        "unless",
+        "false",
+        "hardly",
+    ]
+)
+# "Are some X Y?" is true where "are X Y?" is not.
+_TURNING_WHETHER = frozenset(
+    ["some", "few", "most", "only", "many", "partly", "sometimes", "often"]
+)
+_WHETHER = frozenset(["is_a", "part_of", "does_develop", "is_marker", "annotated", "holds"])
+_MAY = frozenset({"can", "could", "may", "might"})
+
 LITERATURE = "literature"
 """The tool that quotes passages; it takes the question itself."""
 
@@ -29,7 +51,8 @@ LITERATURE = "literature"
 class Plan:
     """The chosen tool with the mentions it is run on; ``tool`` is "" where none fits.
 
-    ``unread`` are the words that no reading accounts for.
+    ``unread`` are the words that no reading accounts for, ``turning`` those that turn the
+    question into another one than its terms and its relation make.
     """
 
     tool: str
@@ -37,7 +60,7 @@ class Plan:
     why: str = ""
     unread: tuple[str, ...] = ()
     organism: Curie = ""
-    reversed: bool = field(default=False)
+    turning: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +72,9 @@ class _Reading:
     read: int = 0
 
     @property
-    def worth(self) -> tuple[int, int]:
-        """Fewest words unread first, then most words read."""
-        return (len(self.unread), -self.read)
+    def worth(self) -> tuple[int, int, int]:
+        """Fewest words unread first, then most terms used, then most words read."""
+        return (len(self.unread), -len(self.slots), -self.read)
 
 
 def route(question: str, mentions: Sequence[Mention]) -> Plan:
@@ -70,7 +93,23 @@ def route(question: str, mentions: Sequence[Mention]) -> Plan:
     if best.unread:
         why = f"closest was {best.tool}, but it says nothing of {' '.join(best.unread)!r}"
         return Plan("", terms, why, best.unread, asked.organism)
+    if turning := _turning(best.tool, asked.words):
+        why = f"looks like {best.tool}, but turns on {' '.join(turning)!r}"
+        return Plan("", terms, why, organism=asked.organism, turning=turning)
     return Plan(best.tool, terms, best.why, organism=asked.organism)
+
+
+def _turning(tool: str, words: Sequence[str]) -> tuple[str, ...]:
+    """Words that make the answer to the bare question a wrong one."""
+    if tool == LITERATURE:
+        return ()
+    said = [word for i, word in enumerate(words) if words[max(0, i - 1) : i + 1] != ("or", "not")]
+    found = [word for word in said if word in _TURNING]
+    if tool in _WHETHER:
+        found += [word for word in said if word in _TURNING_WHETHER]
+        if tool in ("is_a", "part_of") and words[0] in _MAY:
+            found.append(words[0])
+    return tuple(dict.fromkeys(found))
 
 
 def _meaningful(words: Sequence[str]) -> tuple[str, ...]:

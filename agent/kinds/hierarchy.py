@@ -34,6 +34,7 @@ __all__ = [
     "wholes",
 ]
 
+_OPEN_PARTS = "That a release does not record a part does not mean that it is none."
 _PARTHOOD = (IS_A, PART_OF, IS_A_OR_PART_OF)
 
 
@@ -74,18 +75,24 @@ def _wider(facts: Facts, edges: Sequence[Edge], asked: Curie) -> Found:
 
 
 def _no(facts: Facts, a: Curie, b: Curie, predicate: Curie) -> Found:
-    """A no with its reason: the other way round, the place where the two meet, or neither."""
+    """A no with its reason: the other way round, the place where the two meet, or neither.
+
+    A release states all kinds, but not all parts: parthood that is not stated is not denied.
+    """
     absent = Statement(Form.NOT_FOUND, subject=a, predicate=predicate, objects=(b,))
     predicates = (IS_A,) if predicate == IS_A else _PARTHOOD
+    open_world = predicate == PART_OF
+    lead = "Not as far as is recorded" if open_world else "No"
+    notes = (_OPEN_PARTS,) if open_world else ()
     if down := facts.climb(b, a, predicates):
         reverse = walk(facts, down, "It is the other way round")
-        return Found((Finding(absent, reverse.evidence, "No"), reverse))
+        return Found((Finding(absent, reverse.evidence, lead), reverse), notes)
     if meeting := _common(facts, a, b):
         common, evidence = meeting[0]
-        return Found((Finding(absent, evidence, "No"), Finding(common, evidence)))
+        return Found((Finding(absent, evidence, lead), Finding(common, evidence)), notes)
     words = tuple(piece for node in (a, b) if (piece := facts.words(node)) is not None)
     note = "The two have no common ancestor in the loaded releases."
-    return Found((Finding(absent, words, "No"),), (note,))
+    return Found((Finding(absent, words, lead),), (note, *notes))
 
 
 def _common(facts: Facts, a: Curie, b: Curie) -> list[tuple[Statement, tuple[Evidence, ...]]]:
