@@ -51,6 +51,7 @@ __all__ = [
     "default_target",
     "knowledge",
     "releases",
+    "spelled",
 ]
 
 FORBIDDEN: frozenset[Curie] = frozenset({"CL:0000255", "CL:0000257", "CL:0000548"})
@@ -191,7 +192,7 @@ def annotate_cells(
             votes.add(found.start, found.chances)
     evidence = TermEvidence(
         scorer.sets, known.hierarchy, moments.detected, cells.n_cells, known.sources,
-        _spelled(cells, named),
+        spelled(cells, named),
     )  # fmt: skip
     summaries = collected.summaries(known.hierarchy, scorer.ids, evidence)
     decided = None
@@ -215,7 +216,7 @@ def annotate_cells(
     return replace(result, about=replace(result.about, seconds=time.monotonic() - started))
 
 
-def _spelled(cells: CellMatrix, named: CellMatrix) -> dict[str, str]:
+def spelled(cells: CellMatrix, named: CellMatrix) -> dict[str, str]:
     """The dataset's own name of each symbol, the first where several were summed."""
     read = named.harmonisation
     if read is None or len(read.column) != len(cells.genes):

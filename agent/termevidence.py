@@ -92,6 +92,8 @@ class TermEvidence:
             In how many of them each gene was detected, [n_genes].
         """
         rows = self._rows(term)
+        if not rows:
+            return (), ()
         on = self.sets.on[rows].toarray()
         off = self.sets.off[rows].toarray()
         share_in = inside / max(1, n_inside)

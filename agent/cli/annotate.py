@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from agent.annotate import AnnotateConfig
     from agent.annotation import Annotation, MarkerEvidence, TermSummary
 
-__all__ = ["Species", "annotate", "run"]
+__all__ = ["Species", "aligned", "annotate", "bar", "marker_text", "run", "say"]
 
 _ROWS = 30  # terms listed; the rest are counted
 _LABEL = 44  # letters of a label before it is cut
 _FOR, _AGAINST = 4, 3  # markers named on each side
+_NUMBERS = {"CELLS", "SHARE", "CONF", "DEPTH", "OWN", "AGREE", "ELSEWHERE"}
 _LISTED = 6  # genes of a list named for it
 
 
@@ -164,7 +165,7 @@ def _lists(file: Path, config: AnnotateConfig, as_json: bool) -> int:
             )
         )
     foot = "AGAINST: + is listed and should not be; - is a sure marker and not listed."
-    sys.stdout.write("\n".join([*_aligned(rows), "", foot]) + "\n")
+    sys.stdout.write("\n".join([*aligned(rows), "", foot]) + "\n")
     return 0
 
 
@@ -179,7 +180,7 @@ def run(
     """Annotate a file, and print what was found."""
     from agent.annotate import annotate_file
 
-    with _bar() as progress:
+    with bar() as progress:
         found, written = annotate_file(source, output, config, layer=layer, progress=progress)
     for notice in found.about.notices:
         say(notice)
@@ -200,7 +201,8 @@ def say(notice: str) -> None:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
+def bar() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr with the time that is left; short work shows none."""
     from tqdm import tqdm
 
     with tqdm(
@@ -236,7 +238,7 @@ def table(found: Annotation) -> str:
         f"{found.abstained:,} cells unknown; {about.n_genes_used:,} of {about.n_genes:,} genes "
         f"are markers of {about.n_types} types; {about.seconds:.1f} s",
         "",
-        *_aligned(
+        *aligned(
             [("CELLS", "SHARE", "CONF", "DEPTH", "ID", "TERM", "FOR", "AGAINST")]
             + [_row(one) for one in found.summaries[:_ROWS]]
         ),
@@ -264,12 +266,13 @@ def _row(one: TermSummary) -> tuple[str, ...]:
         str(one.depth),
         one.id,
         label,
-        ", ".join(_marker(m) for m in one.supporting[:_FOR]),
-        ", ".join(_marker(m) for m in one.against[:_AGAINST]),
+        ", ".join(marker_text(m) for m in one.supporting[:_FOR]),
+        ", ".join(marker_text(m) for m in one.against[:_AGAINST]),
     )
 
 
-def _marker(one: MarkerEvidence) -> str:
+def marker_text(one: MarkerEvidence) -> str:
+    """A marker with the shares in which it is detected, and the sign of what speaks against."""
     sign = {"present": "", "unexpected": "+", "missing": "-"}[one.role]
     return f"{sign}{one.gene} {one.inside:.0%}/{one.outside:.0%}".replace("%/", "/")
 
@@ -291,15 +294,13 @@ def _clusters(found: Annotation) -> list[str]:
                 found.hierarchy.labels[term] if known else "",
             )
         )
-    return [*_aligned(rows), "", "OWN: cells that are surely of another type, and keep it."]
+    return [*aligned(rows), "", "OWN: cells that are surely of another type, and keep it."]
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns as wide as their widest cell; those of numbers, up to DEPTH, to the right."""
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns as wide as their widest cell; those of numbers to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    right = {
-        i for i, name in enumerate(rows[0]) if name in ("CELLS", "SHARE", "CONF", "DEPTH", "OWN")
-    }
+    right = {i for i, name in enumerate(rows[0]) if name in _NUMBERS}
     return [
         "  ".join(
             cell.rjust(w) if i in right else cell.ljust(w)

@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     from agent.cli import (
         annotate,
         ask,
+        audit,
         data,
         demo,
         doctor,
@@ -36,5 +37,6 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor.doctor)
     app.command("ask")(ask.ask)
     app.command("annotate")(annotate.annotate)
+    app.command("audit")(audit.audit)
     app.command("demo")(demo.demo)
     app.command("evaluate")(evaluate.evaluate)
