@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["audit"]
 
-_HEAD = ("CELLS", "AGREE", "ELSEWHERE", "LABEL", "READ AS", "VERDICT", "THE CELLS SAY", "MARKERS")
 _LABEL = 34  # letters before a label is cut
 
 
@@ -57,10 +56,18 @@ def audit(
 
 def _table(found: Audit) -> str:
     releases = found.annotation.about.releases
-    rows = [
-        ("CELLS", "AGREE", "ELSEWHERE", "LABEL", "READ AS", "VERDICT", "THE CELLS SAY", "MARKERS")
-    ]
-    rows += [_row(one) for one in found.labels]
+    head = (
+        "CELLS",
+        "AGREE",
+        "ELSEWHERE",
+        "LABEL",
+        "READ AS",
+        "VERDICT",
+        "THE CELLS SAY",
+        "MARKERS",
+    )
+    rows: list[tuple[str, ...]] = [head]
+    rows.extend(_row(one) for one in found.labels)
     lines = [
         *aligned(rows),
         "",
