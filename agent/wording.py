@@ -163,7 +163,9 @@ def _fact(statement: Statement, names: Names, cite: Cite) -> str:
     else:
         objects = join([names.label(other) + cite(other) for other in statement.objects])
     if statement.unlike:
-        objects += f", which is not recorded for {_with_id(names, statement.unlike)}"
+        which = "none of which is" if len(statement.objects) > 1 else "which is not"
+        unlike = _with_id(names, statement.unlike) + cite(statement.unlike)
+        objects += f", {which} recorded for {unlike}"
     return f"{subject} {_verb(statement)} {objects}"
 
 

@@ -130,7 +130,7 @@ def _cited(
 ) -> str:
     nodes = {key: _nodes(evidence[key]) for key in claim.evidence}
     everything = _brackets(claim.evidence)
-    if statement.form is Form.FACT and len(statement.objects) > 1 and not statement.unlike:
+    if statement.form is Form.FACT and len(statement.objects) > 1:
         return sentence(
             statement,
             names,
