@@ -139,7 +139,8 @@ _HEADS = {
     "phenotype": "H",
     "symptom": "H",
 }
-_ASKING = frozenset({"be", "do", "can", "have", "could", "would", "true", "that", "it", "not"})
+_ASKING = frozenset({*("be", "do", "can", "have", "could", "would", "should"), "that", "not"})
+_AUXILIARIES = frozenset({"be", "do", "can", "have", "could", "would", "should", "will", "may"})
 _FILLERS = frozenset(
     [
         "really",
@@ -183,12 +184,12 @@ def yes_no(asked: Slotted) -> list[Asked]:
     """Readings of "is/does X ... Y": the words around X up to Y are a relation's phrase."""
     words = asked.words
     places = [i for i, word in enumerate(words) if _slot(word) is not None]
-    if len(places) != 2 or not words or words[0] not in ("be", "do", "can", "have", "could"):
+    if len(places) != 2 or not (asked.stated or words[0] in _AUXILIARIES):
         return []
     first, second = places
     before, between, after = words[:first], words[first + 1 : second], words[second + 1 :]
     found = []
-    for start in range(len(before)):
+    for start in range(len(before) + asked.stated):
         inner = (*(w for w in before[start:] if w in ("be", "have")), *between)
         for cut in (inner, between, ("be", *between)):
             found += _whether(asked, cut, words[first], words[second])
@@ -197,9 +198,10 @@ def yes_no(asked: Slotted) -> list[Asked]:
 
 
 def _whether(asked: Slotted, phrase: Sequence[str], left: str, right: str) -> list[Asked]:
-    bare = tuple(word for word in phrase if word not in _FILLERS and word != "not")
+    plain = tuple(word for word in phrase if word != "not")
+    bare = tuple(word for word in plain if word not in _FILLERS)
     readings = []
-    for predicate, inverse, qualifier in phrase_table().get(bare, ()):
+    for predicate, inverse, qualifier in phrase_table().get(plain) or phrase_table().get(bare, ()):
         if qualifier:
             continue
         subject, target = (right, left) if inverse else (left, right)
@@ -217,8 +219,8 @@ def open_relation(asked: Slotted) -> list[Asked]:
     """Readings of "which ... <relation> Y" and "what does X <relation>": one end is open."""
     words = asked.words
     places = [i for i, word in enumerate(words) if _slot(word) is not None]
-    if len(places) != 1:
-        return []
+    if len(places) != 1 or (words[0] in ("be", "do") and "any" not in words):
+        return []  # "Is cell a parent of Y" is no question for the parents of Y
     place = places[0]
     known = words[place]
     wanted = _wanted(words[:place])
@@ -265,9 +267,13 @@ def _noun_of(words: Sequence[str], place: int, known: str) -> Iterable[Asked]:
         for end in range(place + 2, min(len(words), place + 5) + 1)
         if words[end : end + 1] not in (("of",), ("for",))  # "what is X a kind of" is no "X's kind"
     ]
+    if words[place + 1 : place + 2] == ("have",):  # "which markers does X have"
+        verb = place - 1 if words[place - 1] in ("do", "can") else place
+        spans += [(start, verb) for start in range(max(0, verb - 4), verb)]
     for start, end in spans:
         for predicate, inverse, _ in noun_table().get(tuple(words[start:end]), ()):
-            low, high = min(start, place), max(end, place + 1)
+            have = words[place + 1 : place + 2] == ("have",)
+            low, high = min(start, place), max(end, place + 1 + have)
             rest = (*words[:low], *words[high:])
             yield from _open(predicate, known, inverse, _ONTOLOGY + "GO", rest, end - start)
 

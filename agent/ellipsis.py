@@ -1,7 +1,9 @@
 """What a question leaves out: "CD8 memory T cells from naive ones" names naive CD8 T cells.
 
 The word before "ones" takes the place of each word of the name before, and the first text that
-names another term of the same category is what was meant. Knows no kind of question.
+names another term of the same category is what was meant. And what grounding leaves out: "a cell"
+at a question's end is the root of the cell types, elsewhere it is only a word. Knows no kind of
+question.
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ from collections.abc import Sequence
 from kg.graph import KnowledgeGraph
 from kg.grounding import candidates
 from kg.mentions import Mention
+from kg.terms import Category
 
-__all__ = ["with_ones"]
+__all__ = ["with_ones", "with_root"]
 
 _ONES = re.compile(r"\b(?:the\s+)?([\w+-]+)\s+ones?\b", re.IGNORECASE)
+_ROOT = re.compile(r"\bcells?\b(?! types?\b| class)", re.IGNORECASE)
+_WHETHER = re.compile(r"(?:is|are|do|does|can|would|could)\b", re.IGNORECASE)
 _NO_MODIFIER = frozenset({"which", "the", "these", "those", "other", "that", "this", "what"})
 
 
@@ -33,6 +38,27 @@ def with_ones(
             text = question[match.start() : match.end()]
             found.append(Mention(text, match.start(), match.end(), meant.candidates))
     return tuple(sorted(found, key=lambda m: m.start))
+
+
+def with_root(
+    question: str, mentions: Sequence[Mention], graph: KnowledgeGraph
+) -> Sequence[Mention]:
+    """Add a mention of the root where a yes-no question sets a term beside "a cell"."""
+    match = next(
+        (
+            found
+            for found in _ROOT.finditer(question)
+            if not any(m.start < found.end() and found.start() < m.end for m in mentions)
+        ),
+        None,
+    )
+    if match is None or len(mentions) != 1 or not _WHETHER.match(question):
+        return mentions
+    found = candidates("cell", graph, categories=(Category.CELL_TYPE,), limit=1)
+    if not found:
+        return mentions
+    root = Mention(match[0], match.start(), match.end(), found)
+    return tuple(sorted((*mentions, root), key=lambda mention: mention.start))
 
 
 def _meant(modifier: str, model: Mention, graph: KnowledgeGraph) -> Mention | None:

@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 
 from agent.answer import Answer, Citation, Claim, Named, Status, Step
 from agent.config import AskConfig
-from agent.ellipsis import with_ones
+from agent.ellipsis import with_ones, with_root
 from agent.facts import HUMAN, Facts, Found
 from agent.literature import Literature, no_index, open_literature
 from agent.llm import Writer, open_writer
@@ -118,6 +118,7 @@ class Agent:
         """Find the terms that the question names."""
         mentions = ground(state["question"], self.graph)
         mentions = with_ones(state["question"], mentions, self.graph)
+        mentions = tuple(with_root(state["question"], mentions, self.graph))
         unknown = unknown_identifiers(state["question"], self.graph)
         warnings = [f"{node} is in none of the loaded releases" for node in unknown]
         named = ", ".join(f"{m.text} = {m.label} ({m.id})" for m in mentions) or "nothing"

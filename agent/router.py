@@ -10,8 +10,8 @@ abstention. Knows no graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from agent.asked import open_relation, yes_no
 from agent.patterns import HARMLESS, PATTERNS
@@ -42,6 +42,7 @@ _TURNING_WHETHER = frozenset(
 )
 _WHETHER = frozenset(["is_a", "part_of", "does_develop", "is_marker", "annotated", "holds"])
 _MAY = frozenset({"can", "could", "may", "might"})
+_CLASSING = frozenset({"classified", "categorised", "categorized", "considered", "called", "count"})
 
 LITERATURE = "literature"
 """The tool that quotes passages; it takes the question itself."""
@@ -79,12 +80,15 @@ class _Reading:
 
 def route(question: str, mentions: Sequence[Mention]) -> Plan:
     """Choose the tool for a question."""
-    plans = []
-    for general_too in (False, True):
-        asked = slotted(question, mentions, general_too=general_too)
-        readings = [*_by_pattern(asked), *_by_relation(asked)]
-        if readings:
-            plans.append((min(readings, key=lambda reading: reading.worth), asked))
+    plans: list[tuple[_Reading, Slotted]] = []
+    for meant in _meanings(mentions):
+        for general_too in (False, True):
+            asked = slotted(question, meant, general_too=general_too)
+            readings = [*_by_pattern(asked), *_by_relation(asked)]
+            if readings:
+                plans.append((min(readings, key=lambda reading: reading.worth), asked))
+        if any(not reading.unread for reading, _ in plans):
+            break
     if not plans:
         asked = slotted(question, mentions)
         return Plan("", why="no pattern and no relation fits", unread=_meaningful(asked.words))
@@ -99,6 +103,19 @@ def route(question: str, mentions: Sequence[Mention]) -> Plan:
     return Plan(best.tool, terms, best.why, organism=asked.organism)
 
 
+def _meanings(mentions: Sequence[Mention]) -> Iterator[tuple[Mention, ...]]:
+    """The mentions as grounded, then with one of them taken for a term of another category.
+
+    "Is HP a marker of monocytes" is asked of the gene, though a disease is called HP as well.
+    """
+    yield tuple(mentions)
+    for i, mention in enumerate(mentions):
+        for category in dict.fromkeys(c.category for c in mention.candidates):
+            if category is not mention.category:
+                others = tuple(c for c in mention.candidates if c.category is category)
+                yield (*mentions[:i], replace(mention, candidates=others), *mentions[i + 1 :])
+
+
 def _turning(tool: str, words: Sequence[str]) -> tuple[str, ...]:
     """Words that make the answer to the bare question a wrong one."""
     if tool == LITERATURE:
@@ -107,7 +124,8 @@ def _turning(tool: str, words: Sequence[str]) -> tuple[str, ...]:
     found = [word for word in said if word in _TURNING]
     if tool in _WHETHER:
         found += [word for word in said if word in _TURNING_WHETHER]
-        if tool in ("is_a", "part_of") and words[0] in _MAY:
+        # "Can an X be a Y" asks for some X; "can X be classified as Y" asks for the class.
+        if tool in ("is_a", "part_of") and words[0] in _MAY and not _CLASSING & set(said):
             found.append(words[0])
     return tuple(dict.fromkeys(found))
 

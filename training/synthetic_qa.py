@@ -5,8 +5,8 @@ the only ids that it may name by a relation, words that must stand in it. No-que
 siblings, reversed directions, NOT annotations. Unanswerables ask of known terms what no source
 holds, and of things that do not exist.
 
-Items are split by term: a term (and with it every question about it) is in one split only. One
-wording in three is kept for the test split, so that it also tells how unseen wordings fare.
+Items are split by term: a term (and with it every question about it) is in one split only. A
+third of the test split is asked in wordings that the other splits do not have.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from kg.terms import (
     Edge,
     Term,
 )
-from training.wordings import ABSURD, NONSENSE, OFF_TOPIC, WORDINGS
+from training.wordings import ABSURD, KEPT, NONSENSE, OFF_TOPIC, WORDINGS
 
 __all__ = ["Item", "Split", "generate", "split_of"]
 
@@ -137,11 +137,9 @@ class _Maker:
     # --- helpers ---
 
     def _item(self, kind: str, tool: str, terms: dict[str, str], **more: object) -> Item:
-        wordings = WORDINGS[kind]
-        kept = max(1, len(wordings) // 3)
-        chosen = wordings if self.split == "test" else wordings[:-kept]
-        wording = self.random.choice(chosen)
-        seen = wording not in wordings[-kept:]
+        kept = KEPT[kind] if self.split == "test" and self.random.random() < 1 / 3 else ()
+        wording = self.random.choice(kept or WORDINGS[kind])
+        seen = not kept
         question = wording.format(**terms)
         return Item(question, kind, tool, split=self.split, seen=seen, **more)  # type: ignore[arg-type]
 

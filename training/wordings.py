@@ -1,11 +1,12 @@
 """How people ask: wordings of each kind of question, and questions that no source answers.
 
-The last third of each list is kept for the test split (:mod:`training.synthetic_qa`).
+:data:`KEPT` are wordings of the test split alone: they were written after the router was last
+changed for any wording, and the router is not to be changed for them.
 """
 
 from __future__ import annotations
 
-__all__ = ["ABSURD", "NONSENSE", "OFF_TOPIC", "WORDINGS"]
+__all__ = ["ABSURD", "KEPT", "NONSENSE", "OFF_TOPIC", "WORDINGS"]
 
 WORDINGS: dict[str, tuple[str, ...]] = {
     "is_a": (
@@ -229,6 +230,71 @@ WORDINGS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Wordings by kind; ``{a}`` and ``{b}`` are the terms."""
+
+KEPT: dict[str, tuple[str, ...]] = {
+    "is_a": ("Do you consider {a} a {b}?", "Does a {a} fall under {b}?", "is {a} one of the {b}s"),
+    "part_of": ("Is {a} found within {b}?", "Does {b} contain the {a}?", "Does {a} lie in {b}?"),
+    "related": (
+        "In what way are {a} and {b} related?",
+        "Show me the path between {a} and {b}",
+        "What links {a} to {b}?",
+    ),
+    "subtypes": (
+        "Give me all subtypes of {a}",
+        "{a}: which kinds exist?",
+        "What varieties of {a} are known?",
+    ),
+    "supertypes": (
+        "To which class does {a} belong?",
+        "What sort of cell is a {a}?",
+        "Show the parents of {a}",
+    ),
+    "siblings": ("Give the siblings of {a}", "Which types have the same parent as {a}?"),
+    "develops_from": (
+        "From which cell does {a} derive?",
+        "What are the progenitors of {a}?",
+        "{a} originates from which cell type?",
+    ),
+    "develops_into": (
+        "Into what does {a} mature?",
+        "Which cells are derived from {a}?",
+        "What can {a} turn into?",
+    ),
+    "does_develop": (
+        "Does {a} arise from {b}?",
+        "Is {a} a descendant of {b} in development?",
+        "Do {b}s mature into {a}s?",
+    ),
+    "definition": ("I'd like to know what {a} is.", "What exactly is {a}?", "Describe {a}"),
+    "names": ("Give me synonyms for {a}", "How else is {a} called?"),
+    "markers": (
+        "Markers for {a}?",
+        "What genes distinguish {a}?",
+        "Which marker genes should I use to find {a}?",
+    ),
+    "is_marker": ("Is {b} characterised by {a}?", "Would you use {a} to identify {b}?"),
+    "marked_types": ("Which cell types have {a} as a marker?", "For which cells is {a} a marker?"),
+    "difference": (
+        "In what do {a} and {b} differ?",
+        "How is {a} different from {b}?",
+        "How would you distinguish {a} and {b}?",
+    ),
+    "function": (
+        "What is {a} known to do?",
+        "What processes does {a} contribute to?",
+        "Which functions does {a} have?",
+    ),
+    "location": ("Where can {a} be found in a cell?", "In what part of the cell is {a}?"),
+    "partners": ("What interacts with {a}?", "Name proteins that bind {a}"),
+    "diseases": ("What diseases involve {a}?", "Which conditions is {a} linked with?"),
+    "orthologues": ("Give the orthologue of {a}", "What is the mouse version of {a}?"),
+    "involved": ("Has {a} a role in {b}?", "Is {a} implicated in {b}?"),
+    "located": ("Does {a} occur in the {b}?", "Is the {b} a location of {a}?"),
+    "enables": ("Does {a} show {b}?", "Is {b} enabled by {a}?"),
+    "genes_of": ("What genes act in {a}?", "Which genes contribute to {a}?"),
+    "disease_genes": ("Genes linked with {a}?", "Which gene is connected to {a}?"),
+    "count_subtypes": ("Count the subtypes of {a}", "How many direct kinds of {a} exist?"),
+}
 
 ABSURD = (
     "How much does a {a} weigh?",
