@@ -20,6 +20,7 @@ from agent.ellipsis import with_ones, with_root
 from agent.facts import HUMAN, Facts, Found
 from agent.literature import Literature, no_index, open_literature
 from agent.llm import Writer, open_writer
+from agent.questions import LETTERS
 from agent.router import LITERATURE, Plan, route
 from agent.tools import TOOLS
 from agent.verify import Verifier
@@ -33,9 +34,9 @@ from agent.writing import (
     releases_of,
     sources_line,
 )
-from data.errors import BadInput, CelloquyError
+from data.errors import BadInput, CelloquyError, UnknownTerm
 from kg.graph import KnowledgeGraph
-from kg.grounding import ground
+from kg.grounding import candidates, ground
 from kg.identifiers import unknown_identifiers
 from kg.mentions import Candidate, Mention
 from kg.terms import Curie
@@ -103,6 +104,56 @@ class Agent:
         state: State = {"question": question, "steps": (), "warnings": (), "claims": ()}
         answer: Answer = _compiled().invoke(state, context=self)["answer"]
         return answer
+
+    def use(self, name: str, *terms: str, organism: Curie = "") -> Answer:
+        """Answer with one named tool of :data:`agent.tools.TOOLS`, without a question in words.
+
+        Parameters
+        ----------
+        name
+            The tool.
+        *terms
+            As many terms as it takes, by name or by id.
+        organism
+            Whose genes are meant; human where nothing is given.
+
+        Raises
+        ------
+        BadInput
+            When there is no such tool, or it takes another number of terms.
+        UnknownTerm
+            When a term is not in the loaded releases.
+        """
+        tool = TOOLS.get(name)
+        if tool is None:
+            raise BadInput(f"no tool is named {name!r}; one of: {', '.join(TOOLS)}")
+        if len(terms) != tool.arity:
+            raise BadInput(f"{name} was given {len(terms)} terms; expected {tool.arity}")
+        chosen = tuple(
+            self._named(text, letters) for text, letters in zip(terms, tool.takes, strict=True)
+        )
+        state: State = {
+            "question": f"{name}({', '.join(terms)})",
+            "mentions": chosen,
+            "plan": Plan(name, chosen, "asked for by name", organism=organism),
+            "steps": (),
+            "warnings": (),
+            "claims": (),
+        }
+        answer: Answer = _compiled().invoke(state, context=self)["answer"]
+        return answer
+
+    def _named(self, text: str, letters: str) -> Mention:
+        found = candidates(text, self.graph, limit=10)
+        fitting = tuple(c for c in found if LETTERS[c.category] in letters)
+        if not fitting:
+            others = ", ".join(f"{c.label} ({c.id})" for c in found[:3])
+            what = " or ".join(c.name.lower() for c, letter in LETTERS.items() if letter in letters)
+            raise UnknownTerm(
+                f"{text!r} names no {what} of the loaded releases"
+                + (f"; it names {others}" if others else "; find names with: celloquy term NAME")
+            )
+        return Mention(text, 0, len(text), fitting)
 
     @cached_property
     def literature(self) -> Literature | None:
@@ -377,7 +428,9 @@ def _compiled() -> Any:
         graph.add_node(f"{node.__name__}_", _timed(node.__name__, node))
     graph.add_node("answer_", lambda state, runtime: runtime.context.answer(state))
     graph.add_node("abstain_", lambda state, runtime: runtime.context.abstain(state))
-    graph.add_edge(START, "ground_")
+    graph.add_conditional_edges(
+        START, lambda state: "retrieve_" if "plan" in state else "ground_", ["retrieve_", "ground_"]
+    )
     graph.add_edge("ground_", "route_")
     graph.add_edge("route_", "retrieve_")
     graph.add_conditional_edges(

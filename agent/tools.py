@@ -1,7 +1,7 @@
 """The typed tools that answer questions: each a function of term ids, with a name and a use.
 
 The router picks tools by name and the model never does more than that: no tool takes a query in
-any language, and none writes. :func:`structured` gives them to other agents as LangChain tools.
+any language, and none writes. :mod:`agent.structured` gives them to other agents.
 """
 
 from __future__ import annotations
@@ -17,14 +17,27 @@ from kg.terms import Curie
 __all__ = ["TOOLS", "Tool"]
 
 
+_ANY = "CADHGPFLO"
+_TERM = "CADHPFLO"
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A kind of question: ``run`` takes as many term ids as it has ``arity``."""
+    """A kind of question.
+
+    ``run`` takes the ids of as many terms as ``takes`` has entries; each entry lists the
+    categories that fit, as letters of :data:`agent.questions.LETTERS`.
+    """
 
     name: str
     use: str
     run: Callable[..., Found]
-    arity: int
+    takes: tuple[str, ...] = (_ANY,)
+
+    @property
+    def arity(self) -> int:
+        """How many terms it takes."""
+        return len(self.takes)
 
     def __call__(self, facts: Facts, *ids: Curie) -> Found:
         """Run the tool on the terms of these ids."""
@@ -35,47 +48,66 @@ def _tools(*tools: Tool) -> Mapping[str, Tool]:
     return MappingProxyType({tool.name: tool for tool in tools})
 
 
+_TWO = (_ANY, _ANY)
+_TERMS = (_TERM, _TERM)
+
 TOOLS: Mapping[str, Tool] = _tools(
-    Tool("is_a", "Whether every A is a B, with the path or the reason", hierarchy.is_a, 2),
-    Tool("part_of", "Whether A is part of B", hierarchy.part_of, 2),
-    Tool("related", "How two terms are related", relations.related, 2),
-    Tool("supertypes", "What A is a kind of", hierarchy.supertypes, 1),
-    Tool("subtypes", "The kinds of A", hierarchy.subtypes, 1),
-    Tool("siblings", "Other kinds of A's parents", hierarchy.siblings, 1),
-    Tool("parts", "The parts of A", hierarchy.parts, 1),
-    Tool("wholes", "What A is part of", hierarchy.wholes, 1),
-    Tool("develops_into", "What A develops into", development.develops_into, 1),
-    Tool("develops_from", "What A develops from", development.develops_from, 1),
-    Tool("does_develop", "Whether A develops from B", development.does_develop, 2),
-    Tool("definition", "What A is, by its source's definition", terms.definition, 1),
-    Tool("names", "Other names of A", terms.names, 1),
-    Tool("difference", "What distinguishes A from B", markers.difference, 2),
-    Tool("markers", "The markers of a cell type", markers.markers, 1),
-    Tool("is_marker", "Whether gene A is a marker of type B", markers.is_marker, 2),
-    Tool("marked_types", "The types that gene A marks", markers.marked_types, 1),
-    Tool("function", "What gene A does", genes.function, 1),
-    Tool("gene_in_type", "What gene A does in cell type B", genes.gene_in_type, 2),
-    Tool("location", "Where in the cell gene A's product is", genes.location, 1),
-    Tool("types_of_gene", "The cell types that gene A is tied to", genes.types_of_gene, 1),
-    Tool("partners", "The interaction partners of gene A", genes.partners, 1),
-    Tool("diseases", "The diseases that gene A is associated with", genes.diseases, 1),
-    Tool("phenotypes", "The phenotypes of disease A", genes.phenotypes, 1),
-    Tool("orthologues", "Gene A's orthologues", genes.orthologues, 1),
-    Tool("annotated", "Whether gene A is annotated to term B", genes.annotated, 2),
-    Tool("genes_of", "The genes annotated to term A", genes.genes_of, 1),
-    Tool("genes_linking", "The genes tied to both A and B", genes.genes_linking, 2),
-    Tool("holds", "Whether any relation joins A and B directly", relations.holds, 2),
-    Tool("count_subtypes", "How many kinds A has", relations.count_subtypes, 1),
-    Tool("count_supertypes", "How many parents A has", relations.count_supertypes, 1),
-    Tool("count_markers", "How many markers are listed for A", relations.count_markers, 1),
-    Tool("count_genes", "How many genes are annotated to A", relations.count_genes, 1),
+    Tool("is_a", "Whether every A is a B, with the path or the reason.", hierarchy.is_a, _TERMS),
+    Tool("part_of", "Whether A is part of B.", hierarchy.part_of, _TERMS),
+    Tool("related", "How two terms are related.", relations.related, _TWO),
+    Tool("supertypes", "What A is a kind of.", hierarchy.supertypes, (_TERM,)),
+    Tool("subtypes", "The kinds of A.", hierarchy.subtypes, (_TERM,)),
+    Tool("siblings", "Other kinds of A's parents.", hierarchy.siblings, (_TERM,)),
+    Tool("parts", "The parts of A.", hierarchy.parts, (_TERM,)),
+    Tool("wholes", "What A is part of.", hierarchy.wholes, (_TERM,)),
+    Tool("develops_into", "What cell type A develops into.", development.develops_into, ("CA",)),
+    Tool("develops_from", "What cell type A develops from.", development.develops_from, ("CA",)),
     Tool(
-        "count_processes", "How many processes gene A takes part in", relations.count_processes, 1
+        "does_develop",
+        "Whether cell type A develops from B.",
+        development.does_develop,
+        ("CA", "CA"),
     ),
-    Tool("compare_subtypes", "Which of A and B has more kinds", relations.compare_subtypes, 2),
-    Tool("compare_markers", "Which of A and B has more markers", relations.compare_markers, 2),
-    Tool("regulators", "What regulates process A", relations.regulators, 1),
-    Tool("regulated", "What process A regulates", relations.regulated, 1),
-    Tool("capabilities", "What cell type A is capable of", relations.capabilities, 1),
-    Tool("capable", "The cell types capable of process A", relations.capable, 1),
+    Tool("definition", "What A is, by its source's definition.", terms.definition),
+    Tool("names", "Other names of A.", terms.names),
+    Tool("difference", "What distinguishes A from B.", markers.difference, _TWO),
+    Tool("markers", "The markers of cell type A.", markers.markers, ("C",)),
+    Tool("is_marker", "Whether gene A is a marker of cell type B.", markers.is_marker, ("G", "C")),
+    Tool("marked_types", "The cell types that gene A marks.", markers.marked_types, ("G",)),
+    Tool("function", "What gene A does.", genes.function, ("G",)),
+    Tool("gene_in_type", "What gene A does in cell type B.", genes.gene_in_type, ("G", "C")),
+    Tool("location", "Where in the cell gene A's product is.", genes.location, ("G",)),
+    Tool("types_of_gene", "The cell types that gene A is tied to.", genes.types_of_gene, ("G",)),
+    Tool("partners", "The interaction partners of gene A.", genes.partners, ("G",)),
+    Tool("diseases", "The diseases that gene A is associated with.", genes.diseases, ("G",)),
+    Tool("phenotypes", "The phenotypes of disease A.", genes.phenotypes, ("D",)),
+    Tool("orthologues", "Gene A's orthologues.", genes.orthologues, ("G",)),
+    Tool("annotated", "Whether gene A is annotated to term B.", genes.annotated, ("G", "PFLD")),
+    Tool("genes_of", "The genes annotated to term A.", genes.genes_of, (_TERM,)),
+    Tool("genes_linking", "The genes tied to both A and B.", genes.genes_linking, _TERMS),
+    Tool("holds", "Which relations join A and B directly.", relations.holds, _TWO),
+    Tool("count_subtypes", "How many kinds A has.", relations.count_subtypes, (_TERM,)),
+    Tool("count_supertypes", "How many parents A has.", relations.count_supertypes, (_TERM,)),
+    Tool("count_markers", "How many markers cell type A has.", relations.count_markers, ("C",)),
+    Tool("count_genes", "How many genes are annotated to A.", relations.count_genes, (_TERM,)),
+    Tool(
+        "count_processes",
+        "How many processes gene A takes part in.",
+        relations.count_processes,
+        ("G",),
+    ),
+    Tool(
+        "compare_subtypes", "Which of A and B has more kinds.", relations.compare_subtypes, _TERMS
+    ),
+    Tool(
+        "compare_markers",
+        "Which of cell types A and B has more markers.",
+        relations.compare_markers,
+        ("C", "C"),
+    ),
+    Tool("regulators", "What regulates process A.", relations.regulators, ("P",)),
+    Tool("regulated", "What process A regulates.", relations.regulated, ("P",)),
+    Tool("capabilities", "What cell type A is capable of.", relations.capabilities, ("C",)),
+    Tool("capable", "The cell types capable of process A.", relations.capable, ("PF",)),
 )
+"""The tools by name."""

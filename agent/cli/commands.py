@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
         graph,
         kg,
         literature,
+        mcp,
     )
 
     app.command("term")(graph.term)
@@ -40,3 +41,4 @@ def register(app: typer.Typer) -> None:
     app.command("audit")(audit.audit)
     app.command("demo")(demo.demo)
     app.command("evaluate")(evaluate.evaluate)
+    app.command("mcp")(mcp.mcp)
