@@ -240,6 +240,7 @@ def _judged(
 ) -> Iterator[Judged]:
     """The last pass."""
     if smoothed:
+        told.total += source.cells.n_cells  # they are gone through once more
         assert source.kept is not None, "what is smoothed was kept"
         yield from judged_with_neighbours(judge, source.kept, workers, told)
         return

@@ -43,7 +43,7 @@ def judged_with_neighbours(
     workers
         Threads.
     told
-        Called with the number of cells that were scored.
+        Called with the number of cells that were scored, and again when they were judged.
     """
     import scipy.sparse as sp
 
@@ -56,7 +56,7 @@ def judged_with_neighbours(
     chances = np.concatenate([one.chances for one in scored])
     values = sp.vstack([block.values for block in blocks], format="csr")
     order = _canonical(values)
-    graph = neighbours(values[order])
+    graph = neighbours(values[order], workers=workers)
     del values
     weight = np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-12)[:, None]
     sorted_chances = chances[order]
@@ -72,7 +72,9 @@ def judged_with_neighbours(
         mended[~own.seen] = 0  # no neighbour speaks for a cell that shows nothing itself
         return judge.judge(block, Scored(mended, own.seen), around[here], "neighbourhood")
 
-    yield from in_order(work, zip(blocks, scored, strict=True), workers)
+    for found in in_order(work, zip(blocks, scored, strict=True), workers):
+        told(found.stop - found.start)
+        yield found
 
 
 def _canonical(values: sp.csr_matrix) -> NDArray[np.int64]:
