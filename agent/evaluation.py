@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.config import AskConfig
+from agent.kgrag import kgrag
 from agent.lookup import open_graph
 from agent.qa import Agent
 from kg.graph import KnowledgeGraph
@@ -24,6 +25,7 @@ __all__ = ["evaluate", "main"]
 def evaluate(
     graph: KnowledgeGraph,
     questions: Path,
+    folder: Path | None = None,
     *,
     split: Split = "test",
     per_kind: int = 40,
@@ -38,6 +40,8 @@ def evaluate(
         The releases to ask.
     questions
         The questions written by hand.
+    folder
+        That of the evaluation data, for published questions; without it they are left out.
     split, per_kind, seed
         Of the generated ones.
     model_alone
@@ -55,6 +59,8 @@ def evaluate(
         alone=alone,
         seed=seed,
     )
+    if folder is not None:
+        kgrag(report, agent, folder, alone.get("SmolLM2 alone"))
     report.assets = {source: release.version for source, release in graph.releases.items()}
     return report, made, hand
 
@@ -90,6 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the suite and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--questions", type=Path, default=Path("tests/golden/questions.tsv"))
+    parser.add_argument("--data", type=Path, help="folder of evaluation data")
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test")
     parser.add_argument("--per-kind", type=int, default=40)
     parser.add_argument("--no-model", action="store_true", help="without the language model")
@@ -101,6 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
     report, made, hand = evaluate(
         graph,
         given.questions,
+        given.data,
         split=given.split,
         per_kind=given.per_kind,
         model_alone=not given.no_model,

@@ -17,6 +17,7 @@ from kg.terms import (
     CONTRIBUTES_TO,
     DEVELOPS_FROM,
     ENABLES,
+    GENE_DISEASE,
     HAS_HIGH_PLASMA_MEMBRANE_AMOUNT,
     HAS_LOW_PLASMA_MEMBRANE_AMOUNT,
     HAS_PART,
@@ -150,6 +151,8 @@ RULES: dict[Curie, Rule] = {
     ENABLES: Rule(after=True),
     CONTRIBUTES_TO: Rule(after=True),
     COLOCALIZES_WITH: Rule(after=True),
+    # A gene associated with one form of a disease is associated with the disease.
+    GENE_DISEASE: Rule(after=True),
 }
 """Relations that compose; one that is not here (marker of, mentions, ...) never does."""
 

@@ -27,7 +27,7 @@ from training.figures import Report, versions
 from training.raw_check import check
 from training.synthetic_qa import Item
 
-__all__ = ["Asked", "judge", "qa", "read_questions", "run"]
+__all__ = ["Asked", "judge", "qa", "read_questions", "run", "said", "tool"]
 
 Answering = Callable[[str], Mapping[str, Any]]
 """From a question to the document of ``ask --json``."""

@@ -36,7 +36,7 @@ def evaluate(
 ) -> None:
     """Measure the product: figures beside their baselines, with spread, versions and seed.
 
-    Suites: annotation, calibration, markers, novelty, retrieval.
+    Suites: annotation, calibration, markers, novelty, qa, retrieval.
     """
     chosen = suites or list(SUITES)
     if unknown := [name for name in chosen if name not in SUITES]:
@@ -79,6 +79,14 @@ def _novelty(folder: Path) -> Report:
     return novelty(folder)
 
 
+def _qa(folder: Path) -> Report:
+    from agent.evaluation import evaluate as questions
+    from agent.lookup import open_graph
+
+    graph = open_graph(options.graph)
+    return questions(graph, _golden("questions.tsv"), folder, seed=options.seed)[0]
+
+
 def _retrieval(folder: Path) -> Report:
     from agent.lookup import open_graph
     from retrieval.expansion import synonyms
@@ -100,5 +108,6 @@ SUITES: dict[str, Callable[[Path], Report]] = {
     "calibration": _calibration,
     "markers": _markers,
     "novelty": _novelty,
+    "qa": _qa,
     "retrieval": _retrieval,
 }
