@@ -110,7 +110,9 @@ class Docstore:
             check_same_thread=False,
         )
         if writable and not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            self._db.executescript(f"BEGIN;{_SCHEMA}{lexical.SCHEMA}COMMIT;")
+            self._db.executescript(
+                f"PRAGMA page_size={lexical.PAGE};BEGIN;{_SCHEMA}{lexical.SCHEMA}COMMIT;"
+            )
         self.lexical = lexical.Lexical(self._db)
 
     def close(self) -> None:

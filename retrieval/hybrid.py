@@ -1,9 +1,11 @@
-"""Search: words and vectors, fused by reciprocal rank, and the sentence that is worth quoting.
+"""Search: words and vectors fused, and the sentence that is worth quoting.
 
-Two rankings of citations (BM25 over whole citations, the best window by cosine) are fused by
-reciprocal rank (G. Cormack, C. Clarke, S. Büttcher, SIGIR 2009), which needs no common scale.
-A second model may re-rank the head of the list. The quote is the best sentence of the best
-window, as it stands in the stored text. Knows nothing of files.
+Citations are ranked by BM25 over the whole citation and by the cosine of its best window. The two
+are added on their own scales, the BM25 score as a share of the highest that the query allows
+(S. Bruch, S. Gai, A. Ingber, An Analysis of Fusion Functions for Hybrid Retrieval, TOIS 2023): a
+question in other words meets few of an abstract's, and words then count for little. Reciprocal
+ranks (G. Cormack, C. Clarke, S. Büttcher, SIGIR 2009) cannot tell that case, and are kept for
+comparison. A second model may re-rank the head of the list. Knows nothing of files.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from data.errors import BadInput
 from retrieval.docstore import Docstore, Stored
 from retrieval.filters import Filters
-from retrieval.lexical import K1, B, query_terms, tokens
+from retrieval.lexical import K1, B, best, query_terms, tokens
 from retrieval.medline import stored_text
 from retrieval.passages import Passage, Span, sentences
 
@@ -25,15 +27,22 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Dense", "Expand", "Mode", "Ranked", "Rerank", "Searcher"]
+__all__ = ["Dense", "Expand", "Fusion", "Mode", "Ranked", "Rerank", "Searcher"]
 
 Mode = Literal["hybrid", "dense", "lexical"]
+
+Fusion = Literal["sum", "reciprocal"]
+"""How a hybrid search joins its two rankings."""
 
 Expand: TypeAlias = Callable[[str], Sequence[str]]
 """Gives other names of the things that a query names."""
 
 Rerank: TypeAlias = Callable[[str, Sequence[str]], Sequence[float]]
 """Scores texts for a query, as a cross-encoder does."""
+
+COSINE = 0.65
+"""Share of the cosine in the sum: the middle of a plateau (.6 to .7) on PubMedQA's questions, alone
+and among 18,440 other abstracts; see docs/experiments/retrieval.md."""
 
 RRF = 60
 """The constant of the paper, where it was chosen in pilot runs and found not to be critical."""
@@ -110,6 +119,7 @@ class Searcher:
         mode: Mode,
         filters: Filters | None = None,
         expand: Expand | None = None,
+        fusion: Fusion = "sum",
     ) -> list[Ranked]:
         """The best citations, best first."""
         if k < 1:
@@ -120,20 +130,29 @@ class Searcher:
         allowed = self.docs.allowed(filters) if filters else None
         depth = max(DEPTH, k)
         lists: dict[str, list[int]] = {}
-        scores: dict[int, float] = {}
+        words: NDArray[np.float32] | None = None
+        cosines: dict[int, float] = {}
         window: dict[int, int] = {}
         if mode != "dense":
-            found = self.docs.lexical.search(_expanded(query, terms, expand), depth, allowed)
-            lists["lexical"] = [doc for doc, _ in found]
-            scores = dict(found)
+            words = self.docs.lexical.scores(_expanded(query, terms, expand))
+            lists["lexical"] = [doc for doc, _ in best(words, depth, allowed)]
         if mode != "lexical":
             assert self.dense is not None, "the caller resolves the mode first"
-            best = self.dense.search(self.dense.encode([query]), depth, allowed)
-            lists["dense"] = [doc for doc, _, _ in best]
-            window = {doc: passage for doc, _, passage in best}
-            scores = {doc: score for doc, score, _ in best}
-        if mode == "hybrid":
+            vector = self.dense.encode([query])
+            found = self.dense.search(vector, depth, allowed)
+            lists["dense"] = [doc for doc, _, _ in found]
+            if mode == "hybrid" and fusion == "sum":
+                found += self._others(vector, lists)
+            cosines = {doc: cosine for doc, cosine, _ in found}
+            window = {doc: passage for doc, _, passage in found}
+        if words is None:
+            scores = cosines
+        elif mode == "lexical":
+            scores = {doc: float(words[doc]) for doc in lists["lexical"]}
+        elif fusion == "reciprocal":
             scores = fuse(lists.values())
+        else:
+            scores = self._sums(words, cosines, lists, self.docs.lexical.highest(terms))
         ranks: dict[int, dict[str, int]] = {}
         for name in ("dense", "lexical"):
             for place, doc in enumerate(lists.get(name, ()), start=1):
@@ -143,6 +162,31 @@ class Searcher:
         if self.rerank is not None:
             rows = self._reranked(query, rows[: max(RERANKED, k)])
         return rows[:k]
+
+    def _others(
+        self, vector: NDArray[np.float32], lists: Mapping[str, Sequence[int]]
+    ) -> list[tuple[int, float, int]]:
+        """Cosines of the citations that only the words found."""
+        import numpy as np
+
+        assert self.dense is not None
+        rest = sorted(set(lists["lexical"]) - set(lists["dense"]))
+        return self.dense.search(vector, len(rest), np.array(rest, np.int64)) if rest else []
+
+    @staticmethod
+    def _sums(
+        words: NDArray[np.float32],
+        cosines: Mapping[int, float],
+        lists: Mapping[str, Sequence[int]],
+        highest: float,
+    ) -> dict[int, float]:
+        """The weighted sums; a citation without vectors yet has its words alone."""
+        docs = {doc for found in lists.values() for doc in found}
+        shares = {doc: float(words[doc]) / highest if doc < len(words) else 0.0 for doc in docs}
+        return {
+            doc: COSINE * cosines.get(doc, 0.0) + (1 - COSINE) * min(shares[doc], 1.0)
+            for doc in docs
+        }
 
     def _reranked(self, query: str, rows: list[Ranked]) -> list[Ranked]:
         assert self.rerank is not None

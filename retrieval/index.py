@@ -13,7 +13,7 @@ from data.errors import CorruptAsset, Missing
 from retrieval import manifest as manifests
 from retrieval.docstore import Docstore, Stored
 from retrieval.filters import Filters
-from retrieval.hybrid import Expand, Mode, Ranked, Rerank, Searcher
+from retrieval.hybrid import Expand, Fusion, Mode, Ranked, Rerank, Searcher
 from retrieval.manifest import Manifest
 from retrieval.medline import stored_text
 from retrieval.passages import Passage
@@ -75,10 +75,16 @@ class LiteratureIndex:
         return self.searcher.search(query, k, mode=used, filters=filters, expand=expand)
 
     def rank(
-        self, query: str, k: int = 10, *, mode: Mode = "hybrid", expand: Expand | None = None
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        mode: Mode = "hybrid",
+        expand: Expand | None = None,
+        fusion: Fusion = "sum",
     ) -> list[Ranked]:
         """The best citations without quotes: what an evaluation needs."""
-        return self.searcher.rank(query, k, mode=mode, filters=None, expand=expand)
+        return self.searcher.rank(query, k, mode=mode, expand=expand, fusion=fusion)
 
     def resolve(self, mode: Mode) -> tuple[Mode, str]:
         """The mode that a search will use, and why where it is another than asked for."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["SCHEMA", "Lexical", "query_terms", "tokens"]
+__all__ = ["PAGE", "SCHEMA", "Lexical", "best", "query_terms", "tokens"]
 
 K1 = 1.2
 B = 0.75
@@ -32,7 +32,12 @@ B = 0.75
 
 _CHUNK = 1 << 16  # documents a blob of lengths
 _FANOUT = 8  # segments of one level that are merged into one of the next
+_RUN = 256  # documents of which only the highest score is looked at first
+_LEAST = 1e-9  # a document with any term scores more
 _MOST = 255  # a term frequency is kept in one byte; BM25 saturates long before
+
+PAGE = 16384
+"""Bytes a page of the database: a common term's blob then chains a quarter as many."""
 
 SCHEMA = """
 CREATE TABLE segments (id INTEGER PRIMARY KEY, level INTEGER NOT NULL);
@@ -176,6 +181,10 @@ class Lexical:
         Ties are broken by document number, so that results do not depend on how the index was
         built up. ``allowed`` restricts the documents that may be returned, not the statistics.
         """
+        return best(self.scores(terms), limit, allowed)
+
+    def scores(self, terms: Mapping[str, float]) -> NDArray[np.float32]:
+        """The BM25 score of every document by number; 0 where there is none, or it is no more."""
         import numpy as np
 
         norm = self._norms()
@@ -183,17 +192,19 @@ class Lexical:
         for term, weight in terms.items():
             rows = self._db.execute("SELECT docs, counts FROM postings WHERE term = ?", (term,))
             blobs = rows.fetchall()
-            n = sum(len(counts) for _, counts in blobs)
-            if not n:
-                continue
-            idf = math.log1p((max(self._live - n, 0) + 0.5) / (n + 0.5))
+            idf = self._idf(sum(len(counts) for _, counts in blobs))
             for docs_blob, counts_blob in blobs:
                 docs = np.frombuffer(docs_blob, np.uint32)
                 counts = np.frombuffer(counts_blob, np.uint8).astype(np.float32)
                 counts /= counts + norm[docs]
                 counts *= np.float32(weight * idf * (K1 + 1))
                 scores[docs] += counts  # a document stands once in a term's postings
-        return _best(scores, limit, allowed)
+        return scores
+
+    def highest(self, terms: Mapping[str, float]) -> float:
+        """What no document's score can pass: every term met as often as one likes."""
+        weights = self.weights(terms)
+        return sum(weight * weights[term] * (K1 + 1) for term, weight in terms.items())
 
     def weights(self, terms: Mapping[str, float]) -> dict[str, float]:
         """Each term's inverse document frequency, for choosing among sentences."""
@@ -203,8 +214,11 @@ class Lexical:
             row = self._db.execute(
                 "SELECT coalesce(sum(length(counts)), 0) FROM postings WHERE term = ?", (term,)
             ).fetchone()
-            found[term] = math.log1p((max(self._live - row[0], 0) + 0.5) / (row[0] + 0.5))
+            found[term] = self._idf(row[0])
         return found
+
+    def _idf(self, n: int) -> float:
+        return math.log1p((max(self._live - n, 0) + 0.5) / (n + 0.5))
 
     def _norms(self) -> NDArray[np.float32]:
         """BM25's length term of every document; infinite for one that is no more."""
@@ -286,21 +300,29 @@ class Lexical:
         return True
 
 
-def _best(
-    scores: NDArray[np.float32], limit: int, allowed: NDArray[np.int64] | None
+def best(
+    scores: NDArray[np.float32], limit: int, allowed: NDArray[np.int64] | None = None
 ) -> list[tuple[int, float]]:
+    """The documents with the highest scores above 0, best first, ties by number."""
     import numpy as np
 
-    if allowed is not None:
-        numbers = allowed[allowed < len(scores)]
-        scores = scores[numbers]
-    else:
-        numbers = np.arange(0)
-    if len(scores) > limit:
-        least = np.partition(scores, len(scores) - limit)[len(scores) - limit]
-        chosen = np.flatnonzero(scores >= max(least, np.float32(1e-9)))
-    else:
-        chosen = np.flatnonzero(scores > 0)
-    order = chosen[np.lexsort((chosen, -scores[chosen]))][:limit]
-    docs = numbers[order] if allowed is not None else order
-    return [(int(doc), float(scores[i])) for doc, i in zip(docs, order, strict=True)]
+    numbers = None if allowed is None else allowed[allowed < len(scores)]
+    values = scores if numbers is None else scores[numbers]
+    places = np.flatnonzero(values >= max(_threshold(values, limit), _LEAST))
+    docs = places if numbers is None else numbers[places]
+    order = np.lexsort((docs, -values[places]))[:limit]
+    return [(int(docs[i]), float(values[places[i]])) for i in order]
+
+
+def _threshold(values: NDArray[np.float32], limit: int) -> float:
+    """A score that at least ``limit`` values reach, found without sorting them all.
+
+    Of the highest values of runs of 256, the one at place ``limit`` is reached that often.
+    """
+    import numpy as np
+
+    runs = len(values) // _RUN
+    if runs <= limit:
+        return 0.0
+    highest = values[: runs * _RUN].reshape(runs, _RUN).max(axis=1)
+    return float(np.partition(highest, runs - limit)[runs - limit])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval import lexical
-from retrieval.lexical import Lexical, query_terms, tokens
+from retrieval.lexical import Lexical, best, query_terms, tokens
 
 WORDS = st.sampled_from(["alpha", "beta", "gamma", "delta", "cell", "il-2", "kinase", "x1"])
 DOCUMENT = st.lists(WORDS, min_size=1, max_size=12).map(" ".join)
@@ -158,3 +158,19 @@ def test_words_that_only_ask_are_left_out_of_queries() -> None:
         "cell": 1.0,
     }
     assert query_terms("what is this") == {"what": 1.0}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.booleans())
+def test_the_best_of_many_are_those_that_sorting_gives(seed: int, limit: int, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    scores = np.zeros(20_000, np.float32)
+    places = rng.choice(len(scores), rng.integers(0, 3000), replace=False)
+    scores[places] = rng.integers(1, 6, len(places)) if ties else rng.random(len(places))
+    order = np.lexsort((np.arange(len(scores)), -scores))[:limit]
+    expected = [(int(doc), float(scores[doc])) for doc in order if scores[doc] > 0]
+    assert best(scores, limit) == expected
+    allowed = np.sort(rng.choice(len(scores), 9000, replace=False))
+    inside = allowed[np.lexsort((allowed, -scores[allowed]))]
+    expected = [(int(doc), float(scores[doc])) for doc in inside[:limit] if scores[doc] > 0]
+    assert best(scores, limit, allowed) == expected
