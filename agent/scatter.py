@@ -39,7 +39,8 @@ def colours_for(labels: Sequence[str], given: Mapping[str, str] | None = None) -
     counted = Counter(labels)
     ranked = sorted(counted, key=lambda one: (-counted[one], one))
     found = dict(given or {})
-    left = [c for c in (*_OKABE_ITO, *_TABLEAU) if c not in found.values()]
+    taken = {colour.lower() for colour in found.values()}
+    left = [c for c in (*_OKABE_ITO, *_TABLEAU) if c.lower() not in taken]
     for label in ranked:
         if label not in found:
             found[label] = left.pop(0) if left and label != "unknown" else _REST

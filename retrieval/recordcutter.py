@@ -8,12 +8,13 @@ nothing of what is inside a record.
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, cast
+from typing import TypeAlias
 
 from data.errors import BadFile, UnsafeFile
 
@@ -56,7 +57,7 @@ class _Stream:
         self.damage = ""
 
     def blocks(self) -> Iterator[bytes]:
-        """Blocks of about 1 MiB."""
+        """Blocks of at most 1 MiB."""
         try:
             raw = self.path.open("rb")
         except OSError as error:
@@ -64,11 +65,12 @@ class _Stream:
         with raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
+            stream: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if packed else raw
             total = 0
             while True:
                 try:
-                    block = stream.read(_BLOCK)
+                    # One piece at a time: read() of a file cut short loses what came before it.
+                    block = stream.read1(_BLOCK)
                 except (OSError, EOFError, zlib.error) as error:
                     self.damage = f"the file is damaged or cut short ({error})"
                     return
