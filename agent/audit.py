@@ -22,7 +22,7 @@ from agent.annotate import AnnotateConfig, Knowledge, annotate_cells, knowledge,
 from agent.annotation import Annotation, MarkerEvidence
 from agent.termevidence import TermEvidence
 from kg.backoff import UNKNOWN
-from kg.terms import Curie, is_curie
+from kg.terms import Category, Curie
 
 if TYPE_CHECKING:
     from agent.passes import Progress
@@ -164,12 +164,10 @@ def _claimed(label: str, known: Knowledge) -> Candidate | None:
     """The cell type that a label names, or None."""
     from kg.grounding import candidates
     from kg.labels import ground_label
-    from kg.terms import Category
 
-    if is_curie(label):
-        found = candidates(label, known.graph, categories=(Category.CELL_TYPE,))
-    else:
-        found = ground_label(label, known.graph)
+    # A name as written says more than any reading of a label.
+    found = candidates(label, known.graph, categories=(Category.CELL_TYPE,))
+    found = found or ground_label(label, known.graph)
     return next((one for one in found if one.id in known.hierarchy), None)
 
 
