@@ -164,9 +164,12 @@ def _run_pip(wheel: Wheel, work: Path, progress: bool) -> tuple[int, str]:
 def _arrived(work: Path) -> int:
     """Bytes of the wheel that pip has on disk so far."""
     sizes = [0]
-    for file in work.rglob("*.whl"):
-        with contextlib.suppress(OSError):  # pip moves it while we look
-            sizes.append(file.stat().st_size)
+    # os.walk and not rglob: pip removes folders while we look, and rglob stops at the first.
+    for folder, _, names in os.walk(work):
+        for name in names:
+            if name.endswith(".whl"):
+                with contextlib.suppress(OSError):
+                    sizes.append(Path(folder, name).stat().st_size)
     return max(sizes)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -178,6 +180,24 @@ def test_a_wheel_for_another_system_is_brought_all_the_same(shelf, pin):
     pin(wheel, extra='python-version = "3.9"\nplatform = "win_arm64"\nabi = "cp39"')
     sources.fetch(["a"])
     assert sources.path("a").read_bytes() == BODIES["facts/a.txt"]
+
+
+def test_progress_is_read_while_pip_makes_and_removes_folders(tmp_path):
+    (tmp_path / "facts.whl").write_bytes(b"7 bytes")
+    over = threading.Event()
+
+    def tidy() -> None:
+        while not over.is_set():
+            (tmp_path / "pip-build-tracker" / "inside").mkdir(parents=True)
+            shutil.rmtree(tmp_path / "pip-build-tracker")
+
+    pip = threading.Thread(target=tidy)
+    pip.start()
+    try:
+        assert {wheels._arrived(tmp_path) for _ in range(3000)} == {7}
+    finally:
+        over.set()
+        pip.join()
 
 
 def test_a_wheel_with_other_bytes_is_refused(shelf, pin):
