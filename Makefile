@@ -13,7 +13,7 @@ BIN = $(VENV)/bin
 INDEX = $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-all check bench docs clean
+.PHONY: demo test test-all test-web check bench docs clean
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f"{sys.executable} is Python {v[0]}.{v[1]}; Celloquy needs 3.11 or newer: make PYTHON=python3.11")'
@@ -28,6 +28,10 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml
 	$(PIP) install --quiet $(INDEX) --editable '.[all,test]'
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.web-test: $(VENV)/.test
+	$(PIP) install --quiet $(INDEX) --editable '.[all,test,web-test]'
+	@touch $@
+
 $(VENV)/.check: $(VENV)/.test
 	$(PIP) install --quiet $(INDEX) --editable '.[all,test,check]'
 	@touch $@
@@ -40,13 +44,19 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	$(BIN)/celloquy data fetch core demo models literature
 	$(BIN)/celloquy kg build
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow and not web'
 
 ## Also the heavy ones.
 test-all: $(VENV)/.test
 	$(BIN)/celloquy data fetch core demo models literature
 	$(BIN)/celloquy kg build
-	$(BIN)/python -m pytest -m 'slow or not slow'
+	$(BIN)/python -m pytest -m 'not web'
+
+## The page in a real browser (a chromium on the PATH) and its API under random requests.
+test-web: $(VENV)/.web-test
+	$(BIN)/celloquy data fetch core demo
+	$(BIN)/celloquy kg build
+	$(BIN)/python -m pytest -m web
 
 ## Lint, types, layers, and that generated documentation is current.
 check: $(VENV)/.check
