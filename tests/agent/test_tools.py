@@ -1,14 +1,12 @@
-"""The tools as other agents see them: by name, for LangChain, over the Model Context Protocol."""
+"""The tools as other agents see them: by name, and for LangChain."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import jsonschema
 import pytest
 
-from agent.protocol import VERSIONS, Server
 from agent.qa import Agent
 from agent.structured import schema, structured
 from agent.tools import TOOLS
@@ -60,56 +58,3 @@ def test_langchain_tools_run(agent: Agent) -> None:
     assert "T cell [E1] and B cell [E2]" in document["answer"]
     with pytest.raises(ValueError, match="organism"):
         tools["subtypes"].invoke({"a": "lymphocyte", "organism": "martian"})
-
-
-def send(server: Server, method: str, **params: Any) -> dict[str, Any]:
-    line = json.dumps({"jsonrpc": "2.0", "id": 7, "method": method, "params": params})
-    reply = server.reply(line)
-    assert reply is not None
-    assert reply["id"] == 7
-    return reply
-
-
-def test_a_session_of_the_protocol(agent: Agent) -> None:
-    server = Server(agent)
-    hello = send(server, "initialize", protocolVersion=VERSIONS[1], capabilities={})["result"]
-    assert hello["protocolVersion"] == VERSIONS[1]
-    assert "tools" in hello["capabilities"]
-    assert server.reply('{"jsonrpc": "2.0", "method": "notifications/initialized"}') is None
-    listed = send(server, "tools/list")["result"]["tools"]
-    assert {tool["name"] for tool in listed} == {"ask", *TOOLS}
-    question = {"question": "Is a T cell a lymphocyte?"}
-    asked = send(server, "tools/call", name="ask", arguments=question)["result"]
-    assert asked["content"][0]["text"].startswith("Yes: T cell (CL:0000084)")
-    assert asked["structuredContent"]["citations"][0]["kind"] == "ontology_path"
-    used = send(server, "tools/call", name="markers", arguments={"a": "B cell"})["result"]
-    assert "MS4A1" in used["content"][0]["text"]
-    wrong = send(server, "tools/call", name="markers", arguments={"a": "GZMB"})["result"]
-    assert wrong["isError"]
-    assert send(server, "ping")["result"] == {}
-
-
-@pytest.mark.parametrize(
-    ("line", "code"),
-    [
-        ("not json", -32700),
-        ("[]", -32600),
-        ('{"id": 1}', -32600),
-        ('{"id": 1, "method": "resources/list"}', -32601),
-        ('{"id": 1, "method": "tools/call", "params": {"name": "cypher"}}', -32602),
-        ('{"id": 1, "method": "tools/call", "params": {"name": "is_a", "arguments": {"a": "x"}}}',
-         -32602),
-        ('{"id": 1, "method": "tools/call", "params": {"name": "markers", "arguments": {"a": 1}}}',
-         -32602),
-        ('{"id": 1, "method": "tools/call", "params": []}', -32602),
-        ('{"id": 1, "method": "ping", "params": "' + "x" * 100_001 + '"}', -32600),
-    ],
-)  # fmt: skip
-def test_a_bad_message_is_answered_and_the_next_one_too(agent: Agent, line: str, code: int) -> None:
-    server = Server(agent)
-    replies: list[str] = []
-    ping = '{"jsonrpc": "2.0", "id": 2, "method": "ping"}'
-    server.serve([line, "", ping], replies.append)
-    first, second = (json.loads(reply) for reply in replies)
-    assert first["error"]["code"] == code
-    assert second["result"] == {}
