@@ -11,6 +11,7 @@ it writes is a draft that :mod:`agent.verify` checks.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from io import StringIO
 from pathlib import Path
 from threading import Lock
@@ -28,9 +29,11 @@ from data import locations, sources
 from data.errors import BadInput, DependencyMissing
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
-__all__ = ["BUNDLED", "Generated", "LanguageModel", "load"]
+__all__ = ["BUNDLED", "Generated", "LanguageModel", "load", "positions"]
 
 BUNDLED = "local"
 """The name under which the bundled model is asked for."""
@@ -159,6 +162,180 @@ class LanguageModel:
         output = self._run(max_new_tokens, seconds, inputs_embeds=embeddings, attention_mask=mask)
         return [self._generated(row, max_new_tokens) for row in output]
 
+    # --- for soft tokens -----------------------------------------------------------------------
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What tells this model from others: an adapter made for one is of no use to another.
+
+        The hash is of the first 1,024 word vectors, rounded to bfloat16, so that the precision
+        of loading does not count.
+        """
+        import torch
+
+        config = self.model.config
+        words = self.model.get_input_embeddings().weight.detach()[:1024].to(torch.bfloat16)
+        content = words.cpu().contiguous().view(torch.uint8).numpy().tobytes()
+        return {
+            "type": str(config.model_type),
+            "width": self.width,
+            "layers": int(config.num_hidden_layers),
+            "vocabulary": int(config.vocab_size),
+            "words": hashlib.sha256(content).hexdigest()[:16],
+        }
+
+    @property
+    def scale(self) -> float:
+        """Root mean square of the token embeddings."""
+        weight = self.model.get_input_embeddings().weight.detach()
+        return float(weight.float().pow(2).mean().sqrt())
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the token embeddings."""
+        found: torch.dtype = self.model.get_input_embeddings().weight.dtype
+        return found
+
+    @property
+    def device(self) -> torch.device:
+        """Where the token embeddings are."""
+        found: torch.device = self.model.get_input_embeddings().weight.device
+        return found
+
+    def tokens(self, text: str) -> list[int]:
+        """The ids of a text, with no mark of its begin or end."""
+        found: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return found
+
+    def words(self, ids: torch.Tensor) -> torch.Tensor:
+        """Embeddings of token ids, [...] -> [..., width]."""
+        found: torch.Tensor = self.model.get_input_embeddings()(ids)
+        return found
+
+    def forward(self, embeddings: torch.Tensor, mask: torch.Tensor, keep: int = 0) -> torch.Tensor:
+        """Logits of the last ``keep`` positions (all for 0), with gradient.
+
+        Parameters
+        ----------
+        embeddings
+            Padded on either side, [prompts, tokens, width].
+        mask
+            1 for tokens and 0 for padding, [prompts, tokens].
+        """
+        logits: torch.Tensor = self.model(
+            inputs_embeds=embeddings,
+            attention_mask=mask,
+            position_ids=positions(mask),
+            use_cache=False,
+            logits_to_keep=keep,
+        ).logits
+        return logits
+
+    def states(self, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Last-layer states, [prompts, tokens, width], with gradient."""
+        found: torch.Tensor = self.model(
+            inputs_embeds=embeddings,
+            attention_mask=mask,
+            position_ids=positions(mask),
+            use_cache=False,
+            output_hidden_states=True,
+            logits_to_keep=1,
+        ).hidden_states[-1]
+        return found
+
+    def score_from(
+        self,
+        embeddings: torch.Tensor,
+        mask: torch.Tensor,
+        candidates: Sequence[str],
+        *,
+        cached: bool = True,
+        rows: int = 128,
+    ) -> NDArray[np.float64]:
+        """Log probability of each candidate after each prompt, a token on average.
+
+        Parameters
+        ----------
+        embeddings, mask
+            Prompts padded on the left, [prompts, tokens, width] and [prompts, tokens].
+        candidates
+            The continuations; not one may be empty.
+        cached
+            Read each prompt once and continue it with every candidate; without, read it anew for
+            each: the same scores, for comparison.
+        rows
+            Prompts times candidates that are continued at once.
+
+        Returns
+        -------
+        ndarray
+            [prompts, candidates].
+        """
+        import numpy as np
+        import torch
+
+        ids = [self.tokens(text) for text in candidates]
+        if not ids or not all(ids):
+            raise BadInput("a candidate is empty; expected at least one, and words in each")
+        longest = max(len(one) for one in ids)
+        rest = torch.tensor([one + [0] * (longest - len(one)) for one in ids], device=self.device)
+        held = torch.tensor([[1] * len(one) + [0] * (longest - len(one)) for one in ids])
+        held = held.to(self.device)  # [m, longest]
+        found = []
+        with self._lock, torch.inference_mode(), _free_cores():
+            step = max(1, rows // len(ids))
+            for start in range(0, len(embeddings), step):
+                some = slice(start, start + step)
+                read = self._continue_cached if cached else self._continue_anew
+                found.append(read(embeddings[some], mask[some], rest, held))
+        sums = torch.cat(found).double() / held.sum(1)
+        return np.asarray(sums.cpu().numpy(), dtype=np.float64)
+
+    def _continue_cached(
+        self, prompts: torch.Tensor, mask: torch.Tensor, rest: torch.Tensor, held: torch.Tensor
+    ) -> torch.Tensor:
+        """Sums of log probabilities, [b, m], with the prompts' keys and values kept."""
+        import torch
+
+        b, m = len(prompts), len(rest)
+        first = self.model(
+            inputs_embeds=prompts,
+            attention_mask=mask,
+            position_ids=positions(mask),
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        lead = torch.log_softmax(first.logits[:, -1].float(), dim=-1)  # [b, vocabulary]
+        total = lead[:, rest[:, 0]]  # [b, m]
+        if rest.shape[1] == 1:
+            return total
+        cache = first.past_key_values
+        cache.batch_repeat_interleave(m)  # [b * m, ...]
+        ids, more = rest.repeat(b, 1), held.repeat(b, 1)  # [b * m, longest]
+        # The last token predicts nothing that is asked for.
+        seen = torch.cat([mask.repeat_interleave(m, 0), more[:, :-1]], dim=1)
+        logits = self.model(
+            input_ids=ids[:, :-1],
+            attention_mask=seen,
+            position_ids=positions(seen)[:, mask.shape[1] :],
+            past_key_values=cache,
+            use_cache=True,
+        ).logits
+        picked = _picked(logits, ids[:, 1:])
+        return total + (picked * more[:, 1:]).sum(1).view(b, m)
+
+    def _continue_anew(
+        self, prompts: torch.Tensor, mask: torch.Tensor, rest: torch.Tensor, held: torch.Tensor
+    ) -> torch.Tensor:
+        import torch
+
+        b, m, longest = len(prompts), *rest.shape
+        ids, more = rest.repeat(b, 1), held.repeat(b, 1)
+        whole = torch.cat([prompts.repeat_interleave(m, 0), self.words(ids)], dim=1)
+        seen = torch.cat([mask.repeat_interleave(m, 0), more], dim=1)
+        logits = self.forward(whole, seen, keep=longest + 1)[:, :-1]
+        return (_picked(logits, ids) * more).sum(1).view(b, m)
+
     def _run(self, max_new_tokens: int, seconds: float | None, **inputs: Any) -> Any:
         import torch
 
@@ -250,6 +427,23 @@ def load(name: str = BUNDLED, *, precision: Literal["auto", "float32"] = "auto")
                 "safetensors and a tokenizer, or a hub id"
             ) from None
     return LanguageModel(name, model, tokenizer)
+
+
+def positions(mask: torch.Tensor) -> torch.Tensor:
+    """The place of each token among those that are no padding, [prompts, tokens].
+
+    Models that learn a vector for each place would otherwise count the padding on the left.
+    """
+    return (mask.long().cumsum(-1) - 1).clamp(min=0)
+
+
+def _picked(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Log probabilities of the ids under the logits at their places, [n, t]."""
+    import torch
+
+    logits = logits.float()
+    chosen = logits.gather(-1, ids.unsqueeze(-1)).squeeze(-1)
+    return chosen - torch.logsumexp(logits, dim=-1)
 
 
 def _stored() -> Path:
