@@ -91,6 +91,7 @@ _WHETHER = {
     LOCATED_IN: "annotated",
     COLOCALIZES_WITH: "annotated",
     GENE_DISEASE: "annotated",
+    EXPRESSES: "expresses",
 }
 # Tools for an open end: (subject is known, object is known).
 _WHICH: dict[Curie, tuple[str, str]] = {

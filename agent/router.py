@@ -41,6 +41,8 @@ _TURNING_WHETHER = frozenset(
     ["some", "few", "most", "only", "many", "partly", "sometimes", "often"]
 )
 _WHETHER = frozenset(["is_a", "part_of", "does_develop", "is_marker", "annotated", "holds"])
+# Told by a sentence of its own either way, so that no yes or no is read for the other one.
+_SETTLED = frozenset({"is_a", "part_of"})
 _MAY = frozenset({"can", "could", "may", "might"})
 _CLASSING = frozenset({"classified", "categorised", "categorized", "considered", "called", "count"})
 
@@ -53,7 +55,8 @@ class Plan:
     """The chosen tool with the mentions it is run on; ``tool`` is "" where none fits.
 
     ``unread`` are the words that no reading accounts for, ``turning`` those that turn the
-    question into another one than its terms and its relation make.
+    question into another one than its terms and its relation make. ``negated`` is a question
+    whose only such word is its "not", and which a release can settle either way: "Is A not a B?".
     """
 
     tool: str
@@ -62,6 +65,7 @@ class Plan:
     unread: tuple[str, ...] = ()
     organism: Curie = ""
     turning: tuple[str, ...] = ()
+    negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,8 @@ def route(question: str, mentions: Sequence[Mention]) -> Plan:
         why = f"closest was {best.tool}, but it says nothing of {' '.join(best.unread)!r}"
         return Plan("", terms, why, best.unread, asked.organism)
     if turning := _turning(best.tool, asked.words):
+        if turning == ("not",) and best.tool in _SETTLED and asked.words[0] == "be":
+            return Plan(best.tool, terms, f"{best.why}, negated", negated=True)
         why = f"looks like {best.tool}, but turns on {' '.join(turning)!r}"
         return Plan("", terms, why, organism=asked.organism, turning=turning)
     return Plan(best.tool, terms, best.why, organism=asked.organism)

@@ -73,6 +73,12 @@ TOOLS: Mapping[str, Tool] = _tools(
     Tool("difference", "What distinguishes A from B.", markers.difference, _TWO),
     Tool("markers", "The markers of cell type A.", markers.markers, ("C",)),
     Tool("is_marker", "Whether gene A is a marker of cell type B.", markers.is_marker, ("G", "C")),
+    Tool(
+        "expresses",
+        "Whether cell type A is recorded to express gene B.",
+        markers.expresses,
+        ("C", "G"),
+    ),
     Tool("marked_types", "The cell types that gene A marks.", markers.marked_types, ("G",)),
     Tool("function", "What gene A does.", genes.function, ("G",)),
     Tool("gene_in_type", "What gene A does in cell type B.", genes.gene_in_type, ("G", "C")),

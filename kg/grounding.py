@@ -43,7 +43,7 @@ _LITTLE_WORDS = (
 )
 FUNCTION_WORDS = frozenset(_LITTLE_WORDS.split())
 """Words that neither begin nor end a name."""
-_BREAK = re.compile(r"[.?!;:()\[\]{}\"]|\s/\s")
+_BREAK = re.compile(r"[?!;:()\[\]{}\"]|\.\s|\s/\s")  # not the dot of "Nav1.7 neuron"
 _ORGANISMS: Mapping[str, tuple[Curie, str]] = {
     name: (identifier, label)
     for identifier, label, names in (
@@ -58,6 +58,8 @@ _ORGANISMS: Mapping[str, tuple[Curie, str]] = {
 _JOINTS = frozenset({"and", "or", "versus", "vs", "from", "than"})
 _NOUNS = HEAD_WORDS | {"lymphocyte", "neuron", "neurone", "progenitor", "granulocyte", "fibroblast"}
 _SHARED_WORDS = 3
+_ORIGINS = frozenset({"derived", "originated", "arising", "differentiated", "matured", "developed"})
+# "Derived from B cells" does not leave its noun to the next name.
 _WITHOUT_NOUN = 0.7
 _HUMAN = frozenset({"human", "homo"})
 _MOUSE = frozenset({"mouse", "mice", "murine"})
@@ -117,7 +119,7 @@ def ground(
                 used.update(range(i, j))
                 chosen.append((tokens[i].start, tokens[j - 1].end, wanted))
 
-    found = _spans(text, tokens, graph)
+    found = _living(_spans(text, tokens, graph), graph)
     choose(found)
     if respelt := _respelt(text, tokens, used, graph):
         # A corrected word may make a name longer that was met without it: choose again.
@@ -150,6 +152,25 @@ def candidates(
 def _longest_first(item: tuple[tuple[int, int], list[Reading]]) -> tuple[int, float, int]:
     (i, j), readings = item
     return (i - j, -max(r.score for r in readings), i)
+
+
+def _living(
+    found: Mapping[tuple[int, int], list[Reading]], graph: KnowledgeGraph
+) -> dict[tuple[int, int], list[Reading]]:
+    """Runs without those whose every reading is an obsolete term that nothing has replaced.
+
+    "Is the extracellular matrix part of ..." names the matrix, not a class of old that was called
+    "extracellular matrix part".
+    """
+    terms = graph.terms({reading.id for readings in found.values() for reading in readings})
+    gone = {id_ for id_, term in terms.items() if term.obsolete and not term.replaced_by}
+    if not gone:
+        return dict(found)
+    return {
+        run: readings
+        for run, readings in found.items()
+        if any(reading.id not in gone for reading in readings)
+    }
 
 
 def _spans(
@@ -200,6 +221,8 @@ def _sharing(text: str, tokens: Sequence[Token]) -> dict[tuple[int, int], list[_
             continue
         end = nouns[0]
         for i in range(max(0, left - _SHARED_WORDS), left):
+            if tokens[left - 1].key in _ORIGINS:
+                continue
             for start in range(max(right + 1, end - 3), end):
                 if any(t.key in FUNCTION_WORDS for t in (*tokens[i:left], *tokens[right:end])):
                     continue

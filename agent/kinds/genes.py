@@ -6,7 +6,7 @@ says otherwise. A NOT-annotation is told as what it is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from agent.facts import Facts, Finding, Found, none_found
 from agent.statement import RULES, Form, Statement
@@ -39,7 +39,11 @@ __all__ = [
     "gene_in_type",
     "genes_linking",
     "genes_of",
+    "link",
+    "listed_types",
+    "listing_sources",
     "location",
+    "naming",
     "orthologues",
     "partners",
     "phenotypes",
@@ -49,6 +53,7 @@ __all__ = [
 FUNCTIONS = (INVOLVED_IN, ENABLES, CONTRIBUTES_TO, LOCATED_IN, COLOCALIZES_WITH)
 """The relations that GO annotations state."""
 
+_SOURCE = "source:"  # qualifier of a marker's edge (kg.associations)
 _PER_FACT = 2  # rows of evidence shown for one fact: the strongest ones
 
 
@@ -191,10 +196,10 @@ def orthologues(facts: Facts, a: Curie) -> Found:
 
 def types_of_gene(facts: Facts, a: Curie) -> Found:
     """In which cell types a gene matters, by markers and by processes that name a type."""
-    findings, notes = neighbours_by(facts, a, MARKER_OF, categories=(Category.CELL_TYPE,))
-    named = _naming(facts, a, None)
+    findings, notes = listed_types(facts, a)
+    named = naming(facts, a, None)
     for term, types, rows in named[:4]:
-        findings += _link(facts, a, term, types, rows)
+        findings += link(facts, a, term, types, rows)
     if not findings:
         return none_found(
             f"no loaded release ties {facts.label(a)} to a cell type: it is no listed marker, and "
@@ -203,7 +208,30 @@ def types_of_gene(facts: Facts, a: Curie) -> Found:
     return Found(tuple(findings), tuple(notes))
 
 
-def _naming(
+def listing_sources(edges: Iterable[Edge]) -> tuple[str, ...]:
+    """The resources that list a marker, as the edges of the marker table name them."""
+    found = {q.removeprefix(_SOURCE) for e in edges for q in e.qualifiers if q.startswith(_SOURCE)}
+    return tuple(sorted(found))
+
+
+def listed_types(facts: Facts, gene: Curie) -> tuple[list[Finding], list[str]]:
+    """The types that a gene is listed as a marker of, apart those that one source alone lists."""
+    found, total = facts.around(
+        gene, (MARKER_OF,), "out", categories=(Category.CELL_TYPE,), limit=1000
+    )
+    support = {n.term.id: len(listing_sources(n.edges)) for n in found}
+    ranked = sorted(found, key=lambda n: (-support[n.term.id], -n.score, n.term.id))
+    several = [n for n in ranked if support[n.term.id] != 1][: facts.shown]
+    alone = [n for n in ranked if support[n.term.id] == 1][: facts.shown - len(several)]
+    findings = [fact(facts, gene, MARKER_OF, several)] if several else []
+    if alone:
+        findings.append(fact(facts, gene, MARKER_OF, alone, lead="By one source only"))
+    shown = len(several) + len(alone)
+    notes = [f"{shown} of {total} cell types are named, best supported first."]
+    return findings, notes if total > shown else []
+
+
+def naming(
     facts: Facts, gene: Curie, within: frozenset[Curie] | None
 ) -> list[tuple[Neighbour, tuple[Edge, ...], tuple[Edge, ...]]]:
     """The gene's annotations whose term names a cell type (one of ``within``, if given)."""
@@ -222,9 +250,10 @@ def _naming(
     return named
 
 
-def _link(
+def link(
     facts: Facts, gene: Curie, term: Neighbour, links: Sequence[Edge], rows: Sequence[Edge]
 ) -> list[Finding]:
+    """An annotation of a gene to a term, and the cell types that the term names."""
     annotation = Statement(
         Form.FACT, subject=gene, predicate=term.predicate, objects=(term.term.id,)
     )
@@ -245,9 +274,9 @@ def gene_in_type(facts: Facts, gene: Curie, type: Curie) -> Found:
     kinds = frozenset(facts.graph.descendants(type))
     findings: list[Finding] = []
     notes: list[str] = []
-    named = _naming(facts, gene, kinds)
+    named = naming(facts, gene, kinds)
     for term, links, rows in named[:4]:
-        findings += _link(facts, gene, term, links, rows)
+        findings += link(facts, gene, term, links, rows)
     markers, _ = facts.around(gene, (MARKER_OF,), "out", categories=(Category.CELL_TYPE,), limit=99)
     of_type = [n for n in markers if n.term.id in kinds]
     if of_type:

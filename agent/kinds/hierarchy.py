@@ -7,6 +7,7 @@ answer about that release.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from agent.facts import Facts, Finding, Found, none_found
@@ -36,6 +37,13 @@ __all__ = [
 
 _OPEN_PARTS = "That a release does not record a part does not mean that it is none."
 _PARTHOOD = (IS_A, PART_OF, IS_A_OR_PART_OF)
+_CELL = "CL:0000000"
+_PART_OF_CELL = re.compile(
+    r"(?:an? |the |any )?(?:part|component|constituent|portion|region|compartment)s? "
+    r"(?:of|within|inside) (?:an? |the |any )?cell "
+    r"(?=that|which|contained|where|situated|formed|bearing|encompassing|near|by)",
+    re.IGNORECASE,
+)
 
 
 def walk(facts: Facts, edges: Sequence[Edge], lead: str = "") -> Finding:
@@ -110,6 +118,8 @@ def _common(facts: Facts, a: Curie, b: Curie) -> list[tuple[Statement, tuple[Evi
 
 def part_of(facts: Facts, a: Curie, b: Curie) -> Found:
     """Whether ``a`` is part of ``b``."""
+    if b == _CELL and (found := _of_a_cell(facts, a)):
+        return found
     up = facts.climb(a, b, (IS_A, PART_OF))
     if up and any(edge.predicate == PART_OF for edge in up):
         return Found((walk(facts, up, "Yes"),))
@@ -118,6 +128,32 @@ def part_of(facts: Facts, a: Curie, b: Curie) -> Found:
     if wider := facts.climb(a, b, _PARTHOOD):
         return _wider(facts, wider, asked=PART_OF)
     return _no(facts, a, b, PART_OF)
+
+
+def _of_a_cell(facts: Facts, a: Curie) -> Found | None:
+    """Whether a component is part of the cell, by a class that GO itself defines as such.
+
+    No edge leads from the components of the Gene Ontology to the cell of the Cell Ontology; the
+    nearest class above whose definition begins "a component of a cell" says it in words.
+    """
+    if facts.names.category(a) is not Category.COMPONENT:
+        return None
+    upward = (IS_A, PART_OF)
+    near: list[tuple[int, Curie, tuple[Edge, ...]]] = []
+    for above in facts.graph.ancestors(a, upward):
+        term = facts.names.term(above)
+        if term and _PART_OF_CELL.match(term.definition):
+            edges = facts.climb(a, above, upward)
+            near.append((len(edges), above, edges))
+    if not near:
+        return None
+    _, above, edges = min(near, key=lambda one: one[:2])
+    words = facts.words(above, "definition")
+    assert words is not None
+    defined = Finding(Statement(Form.DEFINED, subject=above, quotes=(words.text,)), (words,))
+    if not edges:
+        return Found((Finding(defined.statement, defined.evidence, "Yes"),))
+    return Found((walk(facts, edges, "Yes"), defined))
 
 
 def related(facts: Facts, a: Curie, b: Curie) -> Found:

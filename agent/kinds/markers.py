@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from agent.facts import Facts, Finding, Found, none_found
-from agent.kinds.genes import fact
+from agent.kinds.genes import fact, link, listed_types, listing_sources, naming
 from agent.kinds.hierarchy import related
 from agent.statement import Form, Statement
 from kg.neighbours import Neighbour
 from kg.terms import (
     CAPABLE_OF,
+    EXPRESSES,
     HAS_HIGH_PLASMA_MEMBRANE_AMOUNT,
     HAS_LOW_PLASMA_MEMBRANE_AMOUNT,
     HAS_PLASMA_MEMBRANE_PART,
@@ -21,7 +22,7 @@ from kg.terms import (
 )
 from retrieval.evidence import Evidence
 
-__all__ = ["difference", "is_marker", "marked_types", "markers"]
+__all__ = ["difference", "expresses", "is_marker", "marked_types", "markers"]
 
 _AXIOMS = (
     HAS_PLASMA_MEMBRANE_PART,
@@ -30,6 +31,12 @@ _AXIOMS = (
     HAS_LOW_PLASMA_MEMBRANE_AMOUNT,
     LACKS_PART,
     CAPABLE_OF,
+)
+_AGREED = 3
+"""Sources that must list a marker for it to be better supported than what one lists alone."""
+_NO_MEASUREMENT = (
+    "The loaded sources are marker lists and annotations, no measurements of expression: what they "
+    "do not list may still be expressed."
 )
 
 
@@ -121,38 +128,113 @@ def _with_other(facts: Facts, statement: Statement, evidence: list[Evidence] | l
 
 def is_marker(facts: Facts, gene: Curie, type: Curie) -> Found:
     """Whether a gene is listed as a marker of a type, or of a class or kind of it."""
-    edges = [e for e in facts.graph.edges_between(gene, type) if e.predicate == MARKER_OF]
-    findings: list[Finding] = []
-    for qualifier, lead in (("", "Yes"), ("negative", "No, its absence speaks for the type")):
-        rows = [e for e in edges if ("negative" in e.qualifiers) == bool(qualifier)]
-        if rows:
-            statement = Statement(
-                Form.FACT, subject=gene, predicate=MARKER_OF, objects=(type,), qualifier=qualifier
-            )
-            findings.append(Finding(statement, tuple(facts.edge(e) for e in rows[:3]), lead))
+    findings, notes = _listed(facts, gene, type, "Yes")
     if findings:
-        return Found(tuple(findings))
+        return Found(tuple(findings), tuple(notes))
     around = set(facts.graph.ancestors(type)) | set(facts.graph.descendants(type))
-    found, _ = facts.around(gene, (MARKER_OF,), "out", categories=(Category.CELL_TYPE,), limit=200)
+    found = _marks(facts, gene)
     near = [n for n in found if n.term.id in around]
-    absent = Statement(Form.NOT_FOUND, subject=gene, predicate=MARKER_OF, objects=(type,))
-    words = [w for node in (gene, type) if (w := facts.words(node)) is not None]
-    findings = [Finding(absent, tuple(words), "Not listed as one")]
-    if near:
-        findings.append(fact(facts, gene, MARKER_OF, near[: facts.shown]))
-    elif found:
-        findings.append(fact(facts, gene, MARKER_OF, found[: facts.shown]))
+    chosen = (near or found)[: facts.shown]
+    findings = [_absent(facts, gene, type, "Not listed as one")]
+    if chosen:
+        findings.append(fact(facts, gene, MARKER_OF, chosen))
     note = "That a marker is not listed does not mean that the gene is not expressed."
     return Found(tuple(findings), (note,))
 
 
+def _marks(facts: Facts, gene: Curie) -> list[Neighbour]:
+    """The types that a gene marks, those that most sources list first."""
+    found, _ = facts.around(gene, (MARKER_OF,), "out", categories=(Category.CELL_TYPE,), limit=1000)
+    return sorted(found, key=lambda n: (-len(listing_sources(n.edges)), -n.score, n.term.id))
+
+
+def _absent(facts: Facts, gene: Curie, type: Curie, lead: str) -> Finding:
+    absent = Statement(Form.NOT_FOUND, subject=gene, predicate=MARKER_OF, objects=(type,))
+    words = [w for node in (gene, type) if (w := facts.words(node)) is not None]
+    return Finding(absent, tuple(words), lead)
+
+
+def _listed(facts: Facts, gene: Curie, type: Curie, lead: str) -> tuple[list[Finding], list[str]]:
+    """What the marker table says of the pair, and how well: by how many of its sources.
+
+    Where one source alone lists it, types that more of them agree on follow.
+    """
+    edges = [e for e in facts.graph.edges_between(gene, type) if e.predicate == MARKER_OF]
+    findings: list[Finding] = []
+    notes: list[str] = []
+    absence = "No, its absence speaks for the type"
+    for qualifier, plain in (("", lead), ("negative", absence)):
+        rows = [e for e in edges if ("negative" in e.qualifiers) == bool(qualifier)]
+        if not rows:
+            continue
+        sources = listing_sources(rows)
+        said = f"{plain}, by one source only" if len(sources) == 1 else plain
+        if sources:
+            notes.append(f"For {facts.names.label(type)} it is listed by {', '.join(sources)}.")
+        statement = Statement(
+            Form.FACT, subject=gene, predicate=MARKER_OF, objects=(type,), qualifier=qualifier
+        )
+        findings.append(Finding(statement, tuple(facts.edge(e) for e in rows[:3]), said))
+        if not qualifier and len(sources) == 1:
+            findings += _better(facts, gene, type)
+    return findings, notes
+
+
+def _better(facts: Facts, gene: Curie, type: Curie) -> list[Finding]:
+    """The types, other than a type's own kinds and classes, that more sources list for a gene."""
+    around = {*facts.graph.ancestors(type), *facts.graph.descendants(type), type}
+    better = [
+        n
+        for n in _marks(facts, gene)
+        if n.term.id not in around and len(listing_sources(n.edges)) >= _AGREED
+    ]
+    return [fact(facts, gene, MARKER_OF, better[:3], lead="Better supported")] if better else []
+
+
+def expresses(facts: Facts, type: Curie, gene: Curie) -> Found:
+    """Whether a type is recorded to express a gene: as its marker, or by an annotation."""
+    stated = [
+        edge
+        for edge in facts.graph.edges_between(type, gene)
+        if edge.predicate == EXPRESSES and not edge.negated
+    ]
+    findings: list[Finding] = []
+    if stated:
+        statement = Statement(Form.FACT, subject=type, predicate=EXPRESSES, objects=(gene,))
+        findings.append(Finding(statement, tuple(facts.edge(e) for e in stated[:3]), "Yes"))
+    listed, notes = _listed(facts, gene, type, "Yes, as a listed marker of it")
+    findings += listed
+    if not findings:
+        findings += _of_relatives(facts, gene, type)
+    kinds = frozenset(facts.graph.descendants(type))
+    for term, links, rows in naming(facts, gene, kinds)[:3]:
+        findings += link(facts, gene, term, links, rows)
+    if not findings:
+        findings = [_absent(facts, gene, type, "Not recorded")]
+        if elsewhere := _marks(facts, gene)[:5]:
+            findings.append(
+                fact(facts, gene, MARKER_OF, elsewhere, lead="Listed as a marker elsewhere")
+            )
+    return Found(tuple(findings), (*notes, _NO_MEASUREMENT))
+
+
+def _of_relatives(facts: Facts, gene: Curie, type: Curie) -> list[Finding]:
+    """Kinds and wider types of a type that a gene is listed as a marker of."""
+    below, above = set(facts.graph.descendants(type)), set(facts.graph.ancestors(type))
+    marks = _marks(facts, gene)
+    findings = []
+    for lead, ids in (("For kinds of it, as a marker", below), ("For wider types", above - below)):
+        if chosen := [n for n in marks if n.term.id in ids][:5]:
+            findings.append(fact(facts, gene, MARKER_OF, chosen, lead=lead))
+    return findings
+
+
 def marked_types(facts: Facts, gene: Curie) -> Found:
     """Which cell types a gene is listed as a marker of."""
-    found, total = facts.around(gene, (MARKER_OF,), "out", categories=(Category.CELL_TYPE,))
-    if not found:
+    findings, notes = listed_types(facts, gene)
+    if not findings:
         return none_found(f"no loaded release lists {facts.label(gene)} as a marker of a cell type")
-    notes = () if total <= len(found) else (f"{len(found)} of {total} cell types are named.",)
-    return Found((fact(facts, gene, MARKER_OF, found),), notes)
+    return Found(tuple(findings), tuple(notes))
 
 
 def difference(facts: Facts, a: Curie, b: Curie) -> Found:
