@@ -306,7 +306,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, harm: str) -> None:
         path.unlink()
     else:
         (tmp_path / "adapter.json").write_text("{")
-    with pytest.raises(BadFile, match="sha256|no adapter that can be read"):
+    with pytest.raises(BadFile, match=r"sha256|no adapter that can be read"):
         SoftTokenModel.load(tmp_path, language)
 
 
@@ -329,6 +329,6 @@ def test_a_low_rank_adapter_leaves_the_model_given_as_it_is(tmp_path: Path) -> N
     plain = SoftTokenModel.load(tmp_path, language, lora=False)
     assert plain.score([Prompt(ASK)], vectors(1), CANDIDATES) == pytest.approx(before, abs=1e-6)
     assert back.generate([Prompt(ASK)], vectors(1), max_new_tokens=3)[0].tokens <= 3
-    with pytest.raises(BadFile, match="no adapter_model.safetensors"):
+    with pytest.raises(BadFile, match=r"no adapter_model\.safetensors"):
         (tmp_path / "lora" / "adapter_model.safetensors").unlink()
         SoftTokenModel.load(tmp_path, language)

@@ -46,7 +46,7 @@ def tiny(family: Family, width: int = 64, seed: int = 3, context: int = 64) -> A
                 tie_word_embeddings=True,
                 initializer_range=0.2,
                 **ends,
-            )  # fmt: skip
+            )
         )
     else:
         model = GPT2LMHeadModel(
@@ -58,6 +58,6 @@ def tiny(family: Family, width: int = 64, seed: int = 3, context: int = 64) -> A
                 n_positions=context,
                 initializer_range=0.2,
                 **ends,
-            )  # fmt: skip
+            )
         )
     return LanguageModel(f"tiny-{family}", model, tokenizer())
