@@ -1,4 +1,4 @@
-"""The held-out list: what it closes over, what it leaves to train on, and files that are refused."""
+"""The held-out list: what it closes over, what it leaves to train on, files that are refused."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def test_everything_below_is_held_out_too() -> None:
 def test_held_out_types_are_test_and_the_others_never() -> None:
     ids = [f"CL:{i:07d}" for i in range(1000)]
     unseen = set(ids[:100])
-    splits = {id: holdout.split_of_term(id, unseen) for id in ids}
-    assert {splits[id] for id in unseen} == {"test"}
-    others = [splits[id] for id in ids[100:]]
+    splits = {one: holdout.split_of_term(one, unseen) for one in ids}
+    assert {splits[one] for one in unseen} == {"test"}
+    others = [splits[one] for one in ids[100:]]
     assert "test" not in others
     assert 60 < others.count("dev") < 130
 
