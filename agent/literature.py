@@ -30,6 +30,8 @@ _NO_INDEX = (
 )
 _MOST = 0.6
 """Share of the content words that a passage must hold where literature was asked for."""
+_FEW = 3
+"""Of so few content words a passage must hold all: one left out is a third of what was asked."""
 _DEPTH = 12  # citations read for each that is quoted
 _STEM = 5
 # Letters at which words are compared: "exhausted" and "exhaustion" speak of one thing.
@@ -73,7 +75,7 @@ class Literature:
         if not words:
             return none_found("it names nothing to search the literature for")
         passages = self.index.search(" ".join(words), _DEPTH * limit, mode=self.mode)
-        share = _MOST if asked_for else 1.0
+        share = _MOST if asked_for and len(words) > _FEW else 1.0
         texts = [normalise(f"{p.title} {p.quote}" if asked_for else p.quote) for p in passages]
         fitting = [
             passage

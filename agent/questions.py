@@ -45,6 +45,7 @@ _GENERAL = frozenset(
         "GO:0005575",  # cellular component
         "GO:0065007",  # biological regulation
         "GO:0010467",  # gene expression
+        "GO:0005488",  # binding ("ligand")
         "GO:0032502",  # developmental process
     }
 )
@@ -57,6 +58,11 @@ SEARCHING = frozenset(_SEARCHING.split())
 """Words that ask for literature, or ask at all, and are not searched for."""
 
 _ORGANISM = "NCBITaxon:"
+_THE_GENE = re.compile(
+    r"\bthe (?:human |mouse )?(?:gene|protein)s?(?: called| named)?\s+$", re.IGNORECASE
+)
+# "the gene FOXP3" is FOXP3; "human B cells" are B cells, of that organism.
+_WHOSE = re.compile(r"@organism (?=@[CADP]\d)")
 _ARTICLES = frozenset({"a", "an", "the"})
 # Ways to ask that say nothing of what is asked: "Would you say X is ...", "... do you know?".
 _ASKING = re.compile(
@@ -127,12 +133,16 @@ def slotted(question: str, mentions: Sequence[Mention], *, general_too: bool = F
         elif mention.id in _GENERAL and not general_too:
             parts.append(_plain(question[end : mention.end]))
         else:
-            parts.append(_plain(question[end : mention.start]))
+            before = question[end : mention.start]
+            if mention.category is Category.GENE:
+                before = _THE_GENE.sub("", before)
+            parts.append(_plain(before))
             parts.append(f"@{LETTERS[mention.category]}{len(kept)}")
             kept.append(mention)
         end = mention.end
     parts.append(_plain(question[end : tail.start() if tail else len(question)]))
     text = " ".join(part for part in parts if part)
+    text = _WHOSE.sub("", text)
     return Slotted(text, tuple(kept), organism, stated)
 
 

@@ -102,7 +102,7 @@ def route(question: str, mentions: Sequence[Mention]) -> Plan:
         why = f"closest was {best.tool}, but it says nothing of {' '.join(best.unread)!r}"
         return Plan("", terms, why, best.unread, asked.organism)
     if turning := _turning(best.tool, asked.words):
-        if turning == ("not",) and best.tool in _SETTLED and asked.words[0] == "be":
+        if turning == ("not",) and best.tool in _SETTLED and asked.words[0] in ("be", "why"):
             return Plan(best.tool, terms, f"{best.why}, negated", negated=True)
         why = f"looks like {best.tool}, but turns on {' '.join(turning)!r}"
         return Plan("", terms, why, organism=asked.organism, turning=turning)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from agent.facts import Facts, Finding, Found, none_found
 from agent.statement import RULES, Form, Statement
+from kg.graph import Direction
 from kg.neighbours import Neighbour
 from kg.terms import (
     COLOCALIZES_WITH,
@@ -39,6 +40,7 @@ __all__ = [
     "gene_in_type",
     "genes_linking",
     "genes_of",
+    "ligands",
     "link",
     "listed_types",
     "listing_sources",
@@ -47,6 +49,7 @@ __all__ = [
     "orthologues",
     "partners",
     "phenotypes",
+    "receptors",
     "types_of_gene",
 ]
 
@@ -162,6 +165,41 @@ def partners(facts: Facts, a: Curie) -> Found:
     )
     notes = [] if total <= len(found) else [f"{len(unique)} partners of more are named."]
     return Found((Finding(statement, rows),), tuple(notes))
+
+
+def receptors(facts: Facts, a: Curie) -> Found:
+    """The receptors that a ligand is listed with."""
+    return _paired(facts, a, "out", "receptors")
+
+
+def ligands(facts: Facts, a: Curie) -> Found:
+    """The ligands that a receptor is listed with."""
+    return _paired(facts, a, "in", "ligands")
+
+
+def _paired(facts: Facts, a: Curie, direction: Direction, what: str) -> Found:
+    """The other ends of ligand-receptor pairs, those that most resources list first."""
+    edges = [
+        edge
+        for edge in facts.graph.edges(a, direction=direction, predicates=(INTERACTS_WITH,))
+        if "ligand_receptor" in edge.qualifiers and not edge.negated
+    ]
+    if not edges:
+        return none_found(
+            f"no loaded release lists {what} of {facts.label(a)}; ask for its interaction partners"
+        )
+    ranked = sorted(edges, key=lambda e: (-(e.weight or 0.0), e.subject, e.object))
+    shown = ranked[: facts.shown]
+    statement = Statement(
+        Form.FACT,
+        subject=a,
+        predicate=INTERACTS_WITH,
+        objects=tuple(e.object if direction == "out" else e.subject for e in shown),
+    )
+    notes = [f"These are {what} by pairs that the source compiles, best supported first."]
+    if len(ranked) > len(shown):
+        notes.append(f"{len(shown)} of {len(ranked)} are named.")
+    return Found((Finding(statement, tuple(facts.edge(e) for e in shown)),), tuple(notes))
 
 
 def diseases(facts: Facts, a: Curie) -> Found:

@@ -22,7 +22,7 @@ from kg.terms import (
 )
 from retrieval.evidence import Evidence
 
-__all__ = ["difference", "expresses", "is_marker", "marked_types", "markers"]
+__all__ = ["difference", "expresses", "is_marker", "kinds_expressing", "marked_types", "markers"]
 
 _AXIOMS = (
     HAS_PLASMA_MEMBRANE_PART,
@@ -216,6 +216,21 @@ def expresses(facts: Facts, type: Curie, gene: Curie) -> Found:
                 fact(facts, gene, MARKER_OF, elsewhere, lead="Listed as a marker elsewhere")
             )
     return Found(tuple(findings), (*notes, _NO_MEASUREMENT))
+
+
+def kinds_expressing(facts: Facts, type: Curie, gene: Curie) -> Found:
+    """The kinds of a type, and the type itself, that a gene is listed as a marker of."""
+    kinds = set(facts.graph.descendants(type))
+    listed = [n for n in _marks(facts, gene) if n.term.id in kinds]
+    if not listed:
+        return none_found(
+            f"no loaded release lists {facts.label(gene)} as a marker of a kind of "
+            f"{facts.label(type)}; they hold marker lists, no measurements of expression"
+        )
+    shown = listed[: facts.shown]
+    more = len(listed) - len(shown)
+    notes = [f"{len(shown)} of {len(listed)} are named, best supported first."] if more else []
+    return Found((fact(facts, gene, MARKER_OF, shown),), (*notes, _NO_MEASUREMENT))
 
 
 def _of_relatives(facts: Facts, gene: Curie, type: Curie) -> list[Finding]:

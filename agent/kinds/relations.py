@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agent.facts import Facts, Finding, Found, none_found
 from agent.kinds import genes, hierarchy
@@ -59,7 +60,10 @@ def related(facts: Facts, a: Curie, b: Curie) -> Found:
         return _two_genes(facts, a, b)
     if category is Category.CELL_TYPE:
         return genes.gene_in_type(facts, gene, other)
-    return genes.annotated(facts, gene, other)
+    found = genes.annotated(facts, gene, other)
+    # "How is A related to B" is no yes-no question.
+    plain = [replace(f, lead="") if f.lead.startswith("Yes") else f for f in found.findings]
+    return replace(found, findings=tuple(plain))
 
 
 def _two_genes(facts: Facts, a: Curie, b: Curie) -> Found:

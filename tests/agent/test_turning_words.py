@@ -14,7 +14,6 @@ pytestmark = pytest.mark.assets
     "question",
     [
         "Are no T cells lymphocytes?",
-        "Is a hepatocyte not an epithelial cell?",
         "Does CD8A not mark T cells?",
         "Is CD3E not involved in T cell activation?",
         "Are some lymphocytes T cells?",
@@ -28,6 +27,20 @@ def test_a_turned_question_is_not_answered_as_the_plain_one(question: str) -> No
     answer = ask(question, graph=open_graph())
     assert answer.status == "abstained"
     assert not [claim for claim in answer.claims if claim.verdict == "supported"]
+
+
+@pytest.mark.parametrize(
+    ("question", "begins"),
+    [
+        ("Is a hepatocyte not an epithelial cell?", "It is: Hepatocyte"),
+        ("Are B cells not T cells?", "It is not: CL "),
+        ("Is the nucleolus not part of the nucleus?", "It is: Nucleolus"),
+    ],
+)
+def test_a_not_that_a_release_settles_is_answered_without_yes_or_no(
+    question: str, begins: str
+) -> None:
+    assert ask(question, graph=open_graph()).answer.startswith(begins)
 
 
 @pytest.mark.parametrize("asking", ["Isn't a T cell a lymphocyte?", "Aren’t T cells lymphocytes?"])

@@ -1,0 +1,117 @@
+"""Questions on a gene and a type, the support of markers, parts of the cell, old ids, a not."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pytest
+
+from agent.answer import Answer
+from agent.lookup import open_graph
+from agent.qa import Agent
+
+pytestmark = pytest.mark.assets
+
+
+@cache
+def ask(question: str) -> Answer:
+    return Agent(open_graph()).ask(question)
+
+
+def marked(answer: Answer) -> set[tuple[str, str]]:
+    """Pairs of gene and type that supported claims say, not only cite."""
+    return {
+        (triple[0], triple[2])
+        for claim in answer.claims
+        if claim.verdict == "supported" and claim.statement and claim.statement.form == "fact"
+        for triple in claim.statement.triples()
+    }
+
+
+@pytest.mark.parametrize("question", ["Is CD8A expressed by neurons?", "Do neurons express CD8A?"])
+def test_what_is_not_recorded_of_a_pair_is_said_of_the_pair(question: str) -> None:
+    answer = ask(question)
+    assert answer.answer.startswith("Not recorded: ")
+    assert "CD8A (HGNC:1706) is a marker of neuron (CL:0000540)" in answer.answer
+    assert "no measurements of expression" in answer.answer
+    assert "is involved in" not in answer.answer
+    assert ("HGNC:1706", "CL:0000540") not in marked(answer)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Is GFAP expressed in astrocytes?",
+        "Do astrocytes express GFAP?",
+        "Are astrocytes GFAP positive?",
+        "Can GFAP be detected in astrocytes?",
+    ],
+)
+def test_a_listed_marker_of_a_pair(question: str) -> None:
+    answer = ask(question)
+    assert answer.answer.startswith("Yes, as a listed marker of it: GFAP")
+    assert ("HGNC:4235", "CL:0000127") in marked(answer)
+
+
+def test_a_negative_question_is_not_taken_for_the_positive_one() -> None:
+    assert ask("Are astrocytes GFAP negative?").status == "abstained"
+
+
+def test_a_marker_of_one_source_is_told_as_such_and_better_ones_beside() -> None:
+    answer = ask("Is CD19 a marker of T cells?")
+    assert answer.answer.startswith("Yes, by one source only: ")
+    assert "it is listed by CellMarker2.0." in answer.answer
+    assert "Better supported: CD19 (HGNC:1633) is a marker of B cell" in answer.answer
+    well = ask("Is MS4A1 a marker of B cells?")
+    assert well.answer.startswith("Yes: MS4A1")
+    assert "Better supported" not in well.answer
+
+
+def test_types_of_one_source_follow_apart() -> None:
+    answer = ask("Which cell types does CD19 mark?")
+    first = re.search(r"is a marker of ([\w ]+) \[", answer.answer)
+    assert first is not None
+    assert first[1] == "B cell"
+    assert "By one source only: CD19" in answer.answer
+
+
+@pytest.mark.parametrize("part", ["nucleus", "mitochondrion", "plasma membrane"])
+def test_a_component_is_part_of_the_cell_by_what_go_defines(part: str) -> None:
+    answer = ask(f"Is the {part} part of the cell?")
+    assert answer.answer.startswith("Yes: ")
+    assert re.search(r"is defined as “(A component|The part) of a cell ", answer.answer)
+
+
+def test_what_is_outside_is_not_part_of_the_cell() -> None:
+    assert not ask("Is the extracellular space part of the cell?").answer.startswith("Yes")
+
+
+def test_an_obsolete_id_is_told_with_its_replacement() -> None:
+    said = "(CL:0000548) is obsolete and replaced by cell (CL:0000000)"
+    assert said in ask("What is CL:0000548?").answer
+    answer = ask("Is CL:0000548 a lymphocyte?")
+    assert answer.answer.startswith("No: ")
+    assert said in answer.answer
+
+
+@pytest.mark.parametrize(
+    ("question", "tool", "cited"),
+    [
+        ("Which T cells express CD8A?", "kinds_expressing", "CL:0000625"),
+        ("Which receptors does CXCL12 bind?", "receptors", "HGNC:2561"),
+        ("What are the ligands of CXCR4?", "ligands", "HGNC:10672"),
+        ("How do I tell a cDC1 from a cDC2?", "difference", "CL:0002394"),
+        ("What does the gene FOXP3 do in Tregs?", "gene_in_type", "CL:0000815"),
+        ("Markers of human alveolar type 2 cells", "markers", "CL:0002063"),
+        ("Why is a B cell not a T cell?", "is_a", "CL:0000542"),
+        ("Where is the thymus located?", "wholes", "UBERON:0002370"),
+        ("Which cells are derived from mature B cells?", "develops_into", "CL:0000785"),
+        ("Is a cervical dorsal root ganglion Nav1.7 neuron a cell?", "is_a", "CL:4079002"),
+        ("Is the extracellular matrix part of the nucleus?", "part_of", "GO:0031012"),
+    ],
+)
+def test_questions_as_biologists_ask_them(question: str, tool: str, cited: str) -> None:
+    answer = ask(question)
+    assert (answer.status, answer.tool) == ("ok", tool)
+    assert cited in str([citation.to_json() for citation in answer.citations])
