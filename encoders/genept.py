@@ -41,6 +41,7 @@ __all__ = [
     "sentence_vectors",
     "texts",
     "vectors",
+    "weighted",
 ]
 
 
@@ -141,6 +142,12 @@ def permuted(found: GeneVectors, seed: int = 0) -> GeneVectors:
     """The same vectors, dealt out to the genes at random."""
     order = np.random.default_rng(seed).permutation(len(found.genes))
     return replace(found, values=found.values[order], encoder=f"{found.encoder} permuted {seed}")
+
+
+def weighted(found: GeneVectors, weights: Mapping[str, float], floor: float) -> GeneVectors:
+    """The vectors with lengths: a gene's weight, or ``floor`` where it has none."""
+    lengths = np.array([max(floor, weights.get(gene, 0.0)) for gene in found.genes], np.float32)
+    return replace(found, values=found.values * lengths[:, None])
 
 
 # --- cells -------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ always marked as such (``simulated``): they hold what marker tables say and noth
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,11 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import BadInput
-from encoders.genept import Centring, GeneVectors, cell_vectors
+from encoders.celltext import CellEncoder
+from encoders.genept import Centring, cell_vectors
 from encoders.markersets import MarkerSets
 from kg.backoff import Hierarchy
 from kg.terms import Curie
-from training.background import Background
+from training.background import Background, read
+from training.holdout import held_out, refuse_kept_out
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -40,8 +44,12 @@ __all__ = [
     "SimulationConfig",
     "development",
     "encoded",
+    "fitted",
+    "gene_weights",
     "joined",
+    "main",
     "marker_sets",
+    "parts",
     "real",
     "simulate",
     "training_cells",
@@ -250,7 +258,6 @@ def real(path: Path, column: str, graph: KnowledgeGraph, hierarchy: Hierarchy) -
     """
     from data.h5ad import open_cells
     from kg.labels import ground_label
-    from training.holdout import refuse_kept_out
 
     refuse_kept_out(path)
     with open_cells(path) as found:
@@ -295,17 +302,48 @@ def _stacked(blocks: Iterable[sp.csr_matrix]) -> sp.csr_array:
 # --- together ----------------------------------------------------------------------------------
 
 
+def gene_weights(sets: MarkerSets) -> dict[str, float]:
+    """Square root of how well each gene is known as a marker of any type."""
+    known = np.sqrt(sets.reliability)
+    return {gene: round(float(w), 4) for gene, w in zip(sets.genes, known, strict=True) if w > 0}
+
+
+def parts(
+    hierarchy: Hierarchy,
+    measured: Sequence[Profiles] = (),
+    *,
+    config: SimulationConfig | None = None,
+    views: int = 2,
+    seed: int = 0,
+) -> list[Profiles]:
+    """Simulated and real cells to train on, held-out types left out of the simulated ones.
+
+    ``views`` is how often real cells are shown through a panel of genes, beside once in full.
+    """
+    config = config or SimulationConfig()
+    sets = marker_sets(hierarchy, held_out(hierarchy))
+    found = simulate(sets, read(), config, seed=seed)
+    random = np.random.default_rng([seed, 1])
+    for one in measured:
+        found.append(one)
+        if len(one.genes) > config.panel_genes[1]:
+            found += [on_panel(one, set(sets.genes), config, random) for _ in range(views)]
+    return found
+
+
 def encoded(
     profiles: Iterable[Profiles],
-    found: GeneVectors,
+    encoder: CellEncoder,
     *,
-    centring: Centring | None = None,
     unseen: Collection[Curie] = (),
+    progress: bool = False,
 ) -> CellSet:
     """Cell vectors of all profiles, without the types of ``unseen`` and cells without a gene."""
+    some = list(profiles)
+    found = encoder.gene_vectors(sorted({g for p in some for g in p.genes}), progress=progress)
     sets = []
-    for part in profiles:
-        vectors = cell_vectors(part.values, part.genes, found, centring=centring)
+    for part in some:
+        vectors = cell_vectors(part.values, part.genes, found, centring=encoder.centring)
         keep = vectors.any(axis=1) & np.array([term not in unseen for term in part.types])
         sets.append(CellSet(vectors, part.types, (part.origin,) * len(part)).of(keep))
     return joined(sets)
@@ -320,45 +358,61 @@ def joined(sets: Sequence[CellSet]) -> CellSet:
     )
 
 
+def fitted(
+    hierarchy: Hierarchy, profiles: Sequence[Profiles], *, whiten: bool = True
+) -> CellEncoder:
+    """The default encoder with its centring fitted on these cells, held-out types left out."""
+    unseen = held_out(hierarchy)
+    plain = CellEncoder(gene_weights(marker_sets(hierarchy, unseen)))
+    cells = encoded(profiles, plain, unseen=unseen)
+    return replace(plain, centring=Centring.fit(cells.vectors, whiten=whiten))
+
+
 def training_cells(
     hierarchy: Hierarchy,
-    found: GeneVectors,
     measured: Sequence[Profiles] = (),
     *,
+    encoder: CellEncoder | None = None,
     config: SimulationConfig | None = None,
-    centring: Centring | None = None,
     views: int = 2,
     seed: int = 0,
 ) -> CellSet:
-    """Simulated and real cells to align on, held-out types left out.
+    """Simulated and real cells to align on, as vectors, held-out types left out.
 
     Parameters
     ----------
     hierarchy
         The Cell Ontology.
-    found
-        Gene vectors of all genes that occur.
     measured
         Real cells, of :func:`real` or :func:`development`.
+    encoder
+        The shipped one by default.
     config
         How many simulated cells.
-    centring
-        Applied to the vectors.
     views
         Times that real cells are shown through a panel of genes, beside once in full.
     seed
         Of the draw.
     """
-    from training.background import read
-    from training.holdout import held_out
+    made = parts(hierarchy, measured, config=config, views=views, seed=seed)
+    return encoded(made, encoder or CellEncoder.shipped(), unseen=held_out(hierarchy))
 
-    config = config or SimulationConfig()
-    unseen = held_out(hierarchy)
-    sets = marker_sets(hierarchy, unseen)
-    parts = simulate(sets, read(), config, seed=seed)
-    random = np.random.default_rng([seed, 1])
-    for one in measured:
-        parts.append(one)
-        if len(one.genes) > config.panel_genes[1]:
-            parts += [on_panel(one, set(sets.genes), config, random) for _ in range(views)]
-    return encoded(parts, found, centring=centring, unseen=unseen)
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fit the default encoder's weights and centring and write them where they ship."""
+    from training.annotation_data import cell_ontology
+
+    parser = argparse.ArgumentParser(prog="python -m training.profiles")
+    parser.add_argument("--data", type=Path, help="folder of development data")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    hierarchy, _ = cell_ontology()
+    measured = development(options.data) if options.data else []
+    encoder = fitted(hierarchy, parts(hierarchy, measured, seed=options.seed))
+    digest = encoder.save()
+    sys.stdout.write(f"{len(encoder.weights):,} genes with a weight; sha256 {digest}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
