@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from agent.annotation import About, Annotation
 from agent.clusters import ClusterVotes
+from agent.genenames import doubt, spelled
 from agent.judging import Judge, Judged, reasons
 from agent.neighbourhood import LEAST_CELLS, judged_with_neighbours
 from agent.passes import Collected, Progress, Source, Told, in_order
@@ -110,7 +111,7 @@ class Knowledge:
 def knowledge(graph: KnowledgeGraph | None = None) -> Knowledge:
     """Read the Cell Ontology and the marker table, once a process and graph."""
     from agent.lookup import open_graph
-    from data.markers import TABLE, read_markers
+    from data.markers import AXIOMS, TABLE, read_markers
     from encoders.markersets import SetConfig, build_sets
     from encoders.positions import positions
     from kg.blocked import blocked
@@ -118,9 +119,10 @@ def knowledge(graph: KnowledgeGraph | None = None) -> Knowledge:
     graph = graph or open_graph()
     hierarchy = Hierarchy.of(graph)
     never = blocked(hierarchy) | FORBIDDEN
-    markers = read_markers()
+    markers = read_markers([AXIOMS])
     sets = build_sets(markers, hierarchy, never=never)
     digest = hashlib.sha256(TABLE.read_bytes())
+    digest.update(AXIOMS.read_bytes())
     digest.update(repr((SetConfig(), sorted(never))).encode())
     return Knowledge(
         graph=graph,
@@ -210,19 +212,16 @@ def annotate_cells(
         reasons=reasons(config.min_confidence),
         embedding=collected.embedding,
         summaries=summaries,
-        about=_about(known, named, scorer, replace(config, candidates=candidates, smooth=smoothed)),
+        about=_about(
+            known,
+            named,
+            scorer,
+            replace(config, candidates=candidates, smooth=smoothed),
+            doubt(cells.genes, config.species),
+        ),
         clusters=decided,
     )
     return replace(result, about=replace(result.about, seconds=time.monotonic() - started))
-
-
-def spelled(cells: CellMatrix, named: CellMatrix) -> dict[str, str]:
-    """The dataset's own name of each symbol, the first where several were summed."""
-    read = named.harmonisation
-    if read is None or len(read.column) != len(cells.genes):
-        return {}
-    pairs = zip(reversed(read.column), reversed(cells.genes), strict=True)
-    return {named.genes[place]: name for place, name in pairs if place >= 0}
 
 
 def _smoothed(config: AnnotateConfig, source: Source) -> bool:
@@ -282,6 +281,8 @@ def annotate_file(
     from data.h5ad import check_target, open_cells, write_annotated
 
     target = target or default_target(source)
+    if target.suffix != ".h5ad":
+        raise BadInput(f"{target} does not end in .h5ad; expected such a name: that is what it is")
     check_target(source, target)
     with open_cells(source, layer) as cells:
         found = annotate_cells(cells, config, progress=progress)
@@ -359,7 +360,11 @@ def _prior(
 
 
 def _about(
-    known: Knowledge, cells: CellMatrix, scorer: MarkerScorer, config: AnnotateConfig
+    known: Knowledge,
+    cells: CellMatrix,
+    scorer: MarkerScorer,
+    config: AnnotateConfig,
+    doubts: Sequence[str],
 ) -> About:
     from importlib.metadata import version
 
@@ -389,7 +394,7 @@ def _about(
         releases=releases(known, read.species, config),
         parameters={name: value for name, value in parameters.items() if value != ""},
         version=version("celloquy"),
-        notices=(cells.chosen, *cells.notices),
+        notices=(cells.chosen, *cells.notices, *doubts),
     )
 
 

@@ -116,7 +116,7 @@ class About:
 class Annotation:
     """An answer for each cell: places in ``hierarchy``, or :data:`kg.backoff.UNKNOWN`.
 
-    ``leaf`` is the most probable type before back-off. ``reason`` is a place in ``reasons``.
+    ``leaf`` is the most probable type at or below the answer. ``reason`` is a place in ``reasons``.
     ``embedding`` is described in :mod:`encoders.positions`.
     """
 

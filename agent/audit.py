@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.annotate import AnnotateConfig, Knowledge, annotate_cells, knowledge, spelled
+from agent.annotate import AnnotateConfig, Knowledge, annotate_cells, knowledge
 from agent.annotation import Annotation, MarkerEvidence
+from agent.genenames import spelled
 from agent.termevidence import TermEvidence
 from kg.backoff import UNKNOWN
 from kg.terms import Category, Curie

@@ -1,22 +1,24 @@
 """From the expression of a block of cells to an answer for each: scored, decided, calibrated.
 
-The answer is the deepest term whose probability, summed up the ontology, reaches the threshold.
-Its confidence is calibrated: how often answers of that strength lay on the line of the truth in
-development data (:mod:`encoders.calibration`). An answer whose confidence stays below the
-threshold is given up for a more general one. Everything here is a pure function of a block, so
-that blocks may be judged side by side.
+Probabilities are summed up the ontology; of the terms that are likely enough, the one that agrees
+best with the truth in expectation is chosen, and given up for the deepest term above it whose
+confidence reaches the threshold (:mod:`kg.nearest`). Confidence is calibrated: how often answers
+of that strength lay on the line of the truth in development data (:mod:`encoders.calibration`).
+The leaf is the most probable type at or below the answer. Everything here is a pure function of a
+block, so that blocks may be judged side by side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kg.backoff import UNKNOWN, Decision, Hierarchy, decide
+from kg.backoff import UNKNOWN, Hierarchy
+from kg.nearest import Nearest, settled
 
 if TYPE_CHECKING:
     from data.cells import Block
@@ -28,18 +30,15 @@ __all__ = ["STEPS", "Judge", "Judged", "Scored", "reasons"]
 STEPS = 2.0**24
 """Probabilities are added in steps of 1 / STEPS, as whole numbers: exact in any order."""
 
-STRICTER = (0.75, 0.9, 0.97, 0.99, 0.999)
-"""Probabilities asked for, one after the other, where the confidence stays below the threshold."""
-
 SUPPORTED, BACKED_OFF, UNDECIDED, NO_MARKER = range(4)
 
 
 def reasons(threshold: float) -> tuple[str, ...]:
     """The reason by its number."""
     return (
-        f"one type alone has a probability of {threshold:g} or more",
-        f"no single type reaches {threshold:g}; this is the deepest term that does",
-        f"unknown: no term reaches {threshold:g}",
+        "the markers of this type fit best",
+        "its subtypes cannot be told apart surely enough; the leaf is the most probable of them",
+        f"unknown: no term reaches a confidence of {threshold:g}",
         "unknown: no marker gene was detected",
     )
 
@@ -88,7 +87,9 @@ class Judge:
         prior: NDArray[np.float64] | None = None,
     ) -> None:
         self.scorer, self.hierarchy, self.places = scorer, hierarchy, places
-        self.threshold, self.never, self.prior = threshold, never, prior
+        self.threshold, self.prior = threshold, prior
+        self.nearest = Nearest(scorer.ids, hierarchy, never)
+        self._places = hierarchy.indices(scorer.ids)
 
     def score(self, block: Block) -> Scored:
         """Probabilities of the types; none for cells that express no marker."""
@@ -119,21 +120,24 @@ class Judge:
             Where the support comes from: the curve that calibrates it.
         """
         chances, seen = scored.chances, scored.seen
-        made = self._settled(chances, support, kind)
-        alone = (made.term == made.leaf) & (made.leaf_confidence >= self.threshold)
+        from encoders.calibration import shipped
+
+        chosen = self.nearest.choose(chances, support)
+        term, confidence = settled(self.nearest, chosen, support, self.threshold, shipped(kind))
+        leaf = self._leaves(term, chances)
         reason = np.select(
-            [~seen, made.term == UNKNOWN, alone], [NO_MARKER, UNDECIDED, SUPPORTED], BACKED_OFF
+            [~seen, term == UNKNOWN, term == leaf], [NO_MARKER, UNDECIDED, SUPPORTED], BACKED_OFF
         )
         steps = np.rint(chances.astype(np.float64) * STEPS)
-        present, group = np.unique(made.term, return_inverse=True)
+        present, group = np.unique(term, return_inverse=True)
         member = _members(group, len(present))
-        sure = np.rint(made.confidence.astype(np.float64) * STEPS)
+        sure = np.rint(confidence.astype(np.float64) * STEPS)
         return Judged(
             start=block.start,
             stop=block.stop,
-            term=made.term,
-            confidence=made.confidence,
-            leaf=np.where(seen, made.leaf, UNKNOWN).astype(np.int32),
+            term=term,
+            confidence=confidence,
+            leaf=leaf,
             reason=reason.astype(np.int8),
             embedding=chances @ self.places,
             chances=steps,
@@ -142,37 +146,15 @@ class Judge:
             summed=np.column_stack([member @ sure, member @ steps]),
         )
 
-    def _settled(
-        self, chances: NDArray[np.float32], support: NDArray[np.float32], kind: Kind
-    ) -> Decision:
-        """The deepest terms that reach the threshold before and after calibration."""
-        made = self._decided(chances, support, kind, self.threshold)
-        for least in STRICTER:
-            low = (made.term != UNKNOWN) & (made.confidence < self.threshold)
-            if least <= self.threshold or not low.any():
-                continue
-            again = self._decided(chances[low], support[low], kind, least)
-            made.term[low], made.confidence[low] = again.term, again.confidence
-        low = made.confidence < self.threshold
-        made.term[low] = UNKNOWN
-        made.confidence[made.term == UNKNOWN] = 0
-        return made
-
-    def _decided(
-        self,
-        chances: NDArray[np.float32],
-        support: NDArray[np.float32],
-        kind: Kind,
-        threshold: float,
-    ) -> Decision:
-        from encoders.calibration import shipped
-
-        ids, hierarchy = self.scorer.ids, self.hierarchy
-        made = decide(chances, ids, hierarchy, threshold=threshold, never=self.never)
-        raw = made.confidence
-        if support is not chances:
-            raw = hierarchy.sum_up(support, ids)[np.arange(len(raw)), made.term]
-        return replace(made, confidence=shipped(kind)(raw))
+    def _leaves(self, term: NDArray[np.int32], chances: NDArray[np.float32]) -> NDArray[np.int32]:
+        """The most probable type at or below each answer; unknown where the answer is."""
+        leaf = np.full(len(term), UNKNOWN, dtype=np.int32)
+        for answer in np.unique(term[term != UNKNOWN]):
+            rows = np.flatnonzero(term == answer)
+            below = self.nearest.below(int(answer))
+            best = below[chances[np.ix_(rows, below)].argmax(axis=1)]
+            leaf[rows] = self._places[best]
+        return leaf
 
 
 def _members(group: NDArray[Any], n_groups: int) -> Any:

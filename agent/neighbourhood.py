@@ -47,7 +47,7 @@ def judged_with_neighbours(
     """
     import scipy.sparse as sp
 
-    from encoders.smoothing import neighbours, smooth
+    from encoders.smoothing import around, neighbours, smooth
 
     scored: list[Scored] = []
     for one in in_order(judge.score, blocks, workers):
@@ -58,11 +58,10 @@ def judged_with_neighbours(
     order = _canonical(values)
     graph = neighbours(values[order], workers=workers)
     del values
-    weight = np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-12)[:, None]
     sorted_chances = chances[order]
-    smoothed, around = np.empty_like(chances), np.empty_like(chances)
+    smoothed, others = np.empty_like(chances), np.empty_like(chances)
     smoothed[order] = smooth(sorted_chances, graph)
-    around[order] = (graph @ sorted_chances) / weight
+    others[order] = around(sorted_chances, graph)
     del chances, sorted_chances
 
     def work(pair: tuple[Block, Scored]) -> Judged:
@@ -70,7 +69,7 @@ def judged_with_neighbours(
         here = slice(block.start, block.stop)
         mended = smoothed[here]
         mended[~own.seen] = 0  # no neighbour speaks for a cell that shows nothing itself
-        return judge.judge(block, Scored(mended, own.seen), around[here], "neighbourhood")
+        return judge.judge(block, Scored(mended, own.seen), others[here], "neighbourhood")
 
     for found in in_order(work, zip(blocks, scored, strict=True), workers):
         told(found.stop - found.start)

@@ -29,11 +29,8 @@ SHOWN = 10
 
 PLAIN = 0.1
 """Difference of the shares inside and outside from which a marker speaks for the answer, and share
-inside from which a gene that should be absent is there."""
-
-DEPLETED = 0.5
-"""A gene that should be absent and is detected less than half as often as elsewhere is as absent as
-ambient RNA lets it be."""
+inside from which a gene that should be absent is there. One that is detected less often than
+elsewhere is as absent as ambient RNA lets it be, and speaks against nothing."""
 
 EXPECTED = 0.5
 """Belief from which a marker is missed where it is not detected more often than elsewhere."""
@@ -115,7 +112,7 @@ class TermEvidence:
 
         any_on, all_on, all_off = on.max(axis=0), on.min(axis=0), off.min(axis=0)
         present = any_on * np.where(gain >= PLAIN, gain, 0)
-        there = (share_in >= PLAIN) & (share_in >= DEPLETED * share_out) & (any_on == 0)
+        there = (share_in >= PLAIN) & (gain >= 0) & (any_on == 0)
         unexpected = all_off * np.where(there, share_in, 0)
         missing = np.where((all_on >= EXPECTED) & (gain <= 0), all_on, 0)
         against = [row(g, "unexpected", all_off) for g in self._best(unexpected)]

@@ -16,10 +16,13 @@ from pathlib import Path
 
 from data.errors import BadFile
 
-__all__ = ["COLUMNS", "TABLE", "Marker", "Provenance", "provenance", "read_markers"]
+__all__ = ["AXIOMS", "COLUMNS", "TABLE", "Marker", "Provenance", "provenance", "read_markers"]
 
 TABLE = Path(__file__).with_name("markers.tsv")
 """The table that ships with Celloquy."""
+
+AXIOMS = Path(__file__).with_name("markers_axioms.tsv")
+"""Genes that types lack by the Cell Ontology's axioms; made by ``training.marker_axioms``."""
 
 COLUMNS = ("cl_id", "gene", "mouse_gene", "sign", "species", "contexts", "sources")
 """Columns of the table; a user's own needs ``cl_id`` and ``gene`` only."""
@@ -52,7 +55,7 @@ class Provenance:
 
 
 def read_markers(extra: Iterable[Path] = (), *, table: Path = TABLE) -> tuple[Marker, ...]:
-    """Return the facts of the shipped table, then those of each file of ``extra``.
+    """Return the facts of the shipped table, then those of each file of ``extra`` (:data:`AXIOMS`).
 
     Parameters
     ----------

@@ -8,7 +8,9 @@ probability that the gene is switched on in the type, as far as the sources say:
 * a type has the genes of the types above it, a little less surely (``inherit``), down from terms
   with information content ``lineage_floor`` or more: "a cell of the blood" has no markers to give;
 * a gene that is a negative marker of a type is not inherited by it, and is less sure for the types
-  above it (``heterogeneous``): granzyme B is a marker of T cells, but not of naive ones.
+  above it (``heterogeneous``): granzyme B is a marker of T cells, but not of naive ones. What a
+  type lacks by definition (``lacks`` axioms of the ontology) is not handed up: that CD3 is absent
+  from the earliest thymocytes does not make it a lesser marker of T cells.
 
 Negative markers stand in a matrix of their own. Nothing here has seen a dataset; what expression
 looks like when a gene is on or off is :mod:`encoders.markers`'.
@@ -35,9 +37,13 @@ if TYPE_CHECKING:
 
 __all__ = ["MarkerSets", "SetConfig", "build_sets"]
 
+AXIOM = "CL"
+"""Source of the facts that are axioms of the Cell Ontology: what a type lacks."""
+
 SOURCE_WEIGHT: Mapping[str, float] = MappingProxyType(
     {
         "celloquy-curated": 1.5,  # textbook markers, checked one by one
+        AXIOM: 1.5,  # what a type lacks by definition
         "ASCT+B": 1.0,  # tables made by the experts of an organ
         "pegasus": 1.0,  # lists that their authors use for annotation
         "CellMarker2.0": 0.6,  # collected from papers; many reports of one study
@@ -166,12 +172,15 @@ def build_sets(
         What is believed of a source.
     """
     config = config or SetConfig()
+    markers = tuple(markers)
     positive, negative = _by_type(markers, hierarchy, config)
+    # What a type lacks by definition sets it apart; it says nothing of the types beside it.
+    observed = _by_type((m for m in markers if m.sources != (AXIOM,)), hierarchy, config)[1]
     forbidden = {hierarchy.index(one) for one in never if one in hierarchy}
     chosen = sorted(
         t for t in positive if t not in forbidden and len(positive[t]) >= config.least_markers
     )
-    contradicted = _contradicted_below(negative, hierarchy)
+    contradicted = _contradicted_below(observed, hierarchy)
     genes = sorted({g for some in (positive, negative) for row in some.values() for g in row})
     rows_on, rows_off, rows_own = [], [], []
     for t in chosen:

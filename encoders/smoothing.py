@@ -1,7 +1,8 @@
 """Probabilities smoothed over the cells' own neighbourhood graph.
 
 Gives :func:`neighbours`, the k-nearest-neighbour graph on principal components of the log1p
-values, and :func:`smooth`, graph-regularised probabilities (I + lambda L)^-1 P with the Laplacian L
+values, :func:`around`, what a cell's neighbours say of it, itself not heard, and
+:func:`smooth`, graph-regularised probabilities (I + lambda L)^-1 P with the Laplacian L
 of that graph (GRIT). It sees no label and no gene names. It looks at the whole dataset: use it
 below :data:`MOST_CELLS` cells, or when asked for. A large lambda lets rare types vanish while
 accuracy rises, so lambda is fixed in advance and macro-F1 is always shown beside.
@@ -21,7 +22,7 @@ from data.errors import BadInput
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["LAMBDA", "MOST_CELLS", "SHARPEN", "neighbours", "smooth"]
+__all__ = ["LAMBDA", "MOST_CELLS", "SHARPEN", "around", "neighbours", "smooth"]
 
 MOST_CELLS = 100_000
 """Largest dataset that is smoothed without being asked."""
@@ -116,6 +117,12 @@ def _principal(values: sp.csr_matrix, components: int) -> NDArray[np.float64]:
     start = np.random.default_rng(0).normal(size=min(x.shape))
     left, weight, _ = svds(centred, k=max(1, components), v0=start)
     return np.asarray(left * weight)
+
+
+def around(probabilities: NDArray[np.float32], graph: sp.csr_array) -> NDArray[np.float32]:
+    """Mean of the neighbours' probabilities, weighted as the graph weighs them, [n, types]."""
+    weight = np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-12)[:, None]
+    return np.asarray((graph @ probabilities) / weight, dtype=np.float32)
 
 
 def smooth(

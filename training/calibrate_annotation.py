@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.calibration import WEIGHTS, Calibration, Kind, log_odds, support
-from encoders.smoothing import neighbours, smooth
+from encoders.calibration import WEIGHTS, Calibration, Kind, log_odds
+from encoders.smoothing import around, neighbours, smooth
 from kg.backoff import UNKNOWN
 from training import metrics
 from training.annotation_data import DATASETS, cell_ontology, load
@@ -73,19 +73,17 @@ def fit(
 def sample(model: Model, name: str, folder: Path | None) -> Sample:
     """Annotate one dataset as `celloquy annotate` does: scored, smoothed, decided."""
     dataset = load(name, folder)
-    constants = Constants()
-    ids, chances = model.probabilities(dataset, constants)
+    ids, chances = model.probabilities(dataset, Constants())
     graph = neighbours(dataset.values)
-    decision = model.decide(ids, smooth(chances, graph), constants.threshold)
-    plain = model.decide(ids, chances, constants.threshold)
+    decision = model.decide(ids, smooth(chances, graph), around(chances, graph))
+    plain = model.decide(ids, chances)
     answered = decision.term != UNKNOWN
-    around = support(chances, ids, decision.term, graph, model.hierarchy)
     right = metrics.along_the_line(dataset.truth, model.answers(decision), model.hierarchy)
     alone = metrics.along_the_line(dataset.truth, model.answers(plain), model.hierarchy)
     known = plain.term != UNKNOWN
     return Sample(
         name,
-        {"cell": plain.confidence[known], "neighbourhood": around[answered]},
+        {"cell": plain.confidence[known], "neighbourhood": decision.confidence[answered]},
         right[answered],
         alone[known],
     )

@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data.markers import read_markers
+from data.markers import AXIOMS, read_markers
 from encoders.markers import GeneMoments, MarkerScorer, ScoreConfig
 from encoders.markersets import MarkerSets, SetConfig, build_sets
-from encoders.smoothing import neighbours, smooth
+from encoders.smoothing import around, neighbours, smooth
 from kg.backoff import UNKNOWN, Decision, Hierarchy, decide
 from kg.blocked import blocked
+from kg.nearest import FLOOR, Nearest
 from kg.terms import Curie
 from training import annotation_baselines as baselines
 from training import metrics
@@ -49,7 +50,7 @@ class Constants:
 
     sets: SetConfig = field(default_factory=SetConfig)
     score: ScoreConfig = field(default_factory=ScoreConfig)
-    threshold: float = 0.5
+    floor: float = FLOOR
 
     @property
     def words(self) -> str:
@@ -76,8 +77,9 @@ class Model:
     def __init__(self, hierarchy: Hierarchy) -> None:
         self.hierarchy = hierarchy
         self.never = blocked(hierarchy)
-        self._markers = read_markers()
+        self._markers = read_markers([AXIOMS])
         self._sets: list[tuple[SetConfig, MarkerSets]] = []
+        self._nearest: dict[tuple[Curie, ...], Nearest] = {}
 
     def sets(self, config: SetConfig) -> MarkerSets:
         """Marker sets for these constants."""
@@ -100,9 +102,32 @@ class Model:
         return scorer.ids, scorer.probabilities(scorer.scores(dataset.values))
 
     def decide(
-        self, ids: Sequence[Curie], probabilities: NDArray[np.float32], threshold: float
+        self,
+        ids: Sequence[Curie],
+        probabilities: NDArray[np.float32],
+        support: NDArray[np.float32] | None = None,
+        floor: float = FLOOR,
     ) -> Decision:
-        """Answers with back-off."""
+        """Answers as `celloquy annotate` chooses them; ``support`` is the neighbours' say."""
+        support = probabilities if support is None else support
+        key = tuple(ids)
+        if key not in self._nearest:
+            self._nearest[key] = Nearest(ids, self.hierarchy, self.never)
+        term = self._nearest[key].choose(probabilities, support, floor)
+        rows, best = np.arange(len(term)), probabilities.argmax(axis=1)
+        sums = self.hierarchy.sum_up(support, ids)
+        sure = np.where(term == UNKNOWN, support.sum(axis=1), sums[rows, term])
+        return Decision(
+            term=term,
+            confidence=np.clip(sure, 0, 1).astype(np.float32),
+            leaf=self.hierarchy.indices(ids)[best],
+            leaf_confidence=probabilities[rows, best],
+        )
+
+    def deepest(
+        self, ids: Sequence[Curie], probabilities: NDArray[np.float32], threshold: float = 0.5
+    ) -> Decision:
+        """The plain rule beside: the deepest term whose probability reaches a threshold."""
         return decide(probabilities, ids, self.hierarchy, threshold=threshold, never=self.never)
 
     def answers(self, decision: Decision) -> list[Curie | None]:
@@ -185,7 +210,7 @@ def _leave_one_out(
     for j, name in enumerate(voters):
         for i, constants in enumerate(options):
             ids, chances = model.probabilities(sets[name], constants)
-            answers = model.answers(model.decide(ids, chances, constants.threshold))
+            answers = model.answers(model.decide(ids, chances, floor=constants.floor))
             table[i, j] = metrics.hierarchical(sets[name].truth, answers, model.hierarchy).f
     chosen = {}
     for name in sets:
@@ -198,14 +223,17 @@ def _leave_one_out(
 def _open_set(model: Model, dataset: Dataset, constants: Constants, report: Report) -> None:
     truth, hierarchy = dataset.truth, model.hierarchy
     ids, chances = model.probabilities(dataset, constants)
-    decision = model.decide(ids, chances, constants.threshold)
+    decision = model.decide(ids, chances, floor=constants.floor)
     name = f"{dataset.name} open:"
     scores(report, "", name, truth, model.answers(decision), hierarchy, decision)
-    smoothed = smooth(chances, neighbours(dataset.values))
-    again = model.decide(ids, smoothed, constants.threshold)
+    graph = neighbours(dataset.values)
+    smoothed = smooth(chances, graph)
+    again = model.decide(ids, smoothed, around(chances, graph), constants.floor)
     scores(report, "smoothed", name, truth, model.answers(again), hierarchy, again)
+    plain = model.deepest(ids, smoothed)
+    scores(report, "smoothed, deepest", name, truth, model.answers(plain), hierarchy, plain)
     ids, chances = model.probabilities(dataset, Constants())
-    decision = model.decide(ids, chances, 0.5)
+    decision = model.decide(ids, chances)
     scores(report, "default", name, truth, model.answers(decision), hierarchy, decision)
     whole = model.sets(constants.sets)
     sctype = baselines.sctype(whole, dataset.genes, dataset.values).argmax(axis=1)
@@ -220,7 +248,7 @@ def _random(model: Model, dataset: Dataset, constants: Constants, seed: int) -> 
     sets = baselines.shuffled(model.sets(constants.sets), seed)
     scorer = MarkerScorer.fit(sets, dataset.genes, GeneMoments.of(dataset.values), constants.score)
     chances = scorer.probabilities(scorer.scores(dataset.values))
-    return model.decide(scorer.ids, chances, constants.threshold)
+    return model.decide(scorer.ids, chances, floor=constants.floor)
 
 
 def _restricted(

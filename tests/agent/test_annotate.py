@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from agent.annotate import FORBIDDEN, AnnotateConfig, annotate_cells, annotate_file, knowledge
 from agent.cli.main import run
+from agent.genenames import doubt, looks_like
 from agent.passes import in_order
 from data import sources
 from data.errors import BadInput, UnknownTerm
@@ -132,6 +133,16 @@ def test_order_storage_and_blocks_change_nothing(
     np.testing.assert_array_equal(found.confidence, expected.confidence[rows])
     np.testing.assert_allclose(found.embedding, expected.embedding[rows], atol=1e-5)
     assert found.summaries == expected.summaries
+
+
+def test_a_backed_dataset_gets_the_same(pbmc, tmp_path):
+    expected = annotated(pbmc, smooth=False)
+    pbmc.write_h5ad(tmp_path / "x.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "x.h5ad", backed="r")
+    found = annotated(backed, smooth=False, block=17)
+    backed.file.close()
+    np.testing.assert_array_equal(found.term, expected.term)
+    np.testing.assert_array_equal(found.confidence, expected.confidence)
 
 
 @settings(max_examples=30, deadline=None)
@@ -249,6 +260,33 @@ def test_it_backs_off_to_the_lineage_where_subtypes_cannot_be_told(known, immune
     deep = annotated(immune, smooth=False, min_confidence=0.3)
     assert known.hierarchy.depth[found.term].mean() < known.hierarchy.depth[deep.term].mean()
     assert "CL:0000542" in {a for one in found.counts() for a in known.hierarchy.ancestors(one)}
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_the_leaf_lies_at_or_below_the_answer_and_the_reason_fits(known, immune, smooth):
+    for least in (0.3, 0.8, 0.97):
+        found = annotated(immune, smooth=smooth, min_confidence=least)
+        for term, leaf, reason in zip(found.term, found.leaf, found.reason, strict=True):
+            if term == UNKNOWN:
+                assert leaf == UNKNOWN
+                assert found.reasons[reason].startswith("unknown")
+            else:
+                assert term in known.hierarchy.above[leaf]
+                assert ("leaf" in found.reasons[reason]) == (term != leaf)
+
+
+def test_a_species_that_the_names_contradict_is_doubted(immune):
+    assert looks_like(["CD3E", "C1orf21", "MT-ND1", "ENSG00000198851.10"]) == ("human", 0.75)
+    assert looks_like(["Cd3e", "mt-Nd1", "Trac", "ENSMUSG00000032093"]) == ("mouse", 0.75)
+    assert looks_like(["a", "b", "1"]) is None
+    assert doubt(["Cd3e", "Trac"], None) == doubt(["Cd3e", "Trac"], "mouse") == ()
+    found = annotated(immune, smooth=False, species="human")
+    assert not any(notice.startswith("warning") for notice in found.about.notices)
+    moved = immune.copy()
+    moved.var_names = [name.capitalize() for name in immune.var_names]
+    found = annotated(moved, smooth=False, species="human")
+    (said,) = [notice for notice in found.about.notices if notice.startswith("warning")]
+    assert "given as human" in said and "name mouse" in said
 
 
 def test_candidates_bound_the_answers(known, immune):
@@ -403,6 +441,8 @@ def test_what_cannot_be_annotated_is_refused_in_one_line(file, immune, tmp_path,
     scaled.write_h5ad(tmp_path / "scaled.h5ad")
     refused(["annotate", str(tmp_path / "scaled.h5ad")], capsys, tmp_path, "negative", "raw")
     refused(["annotate", str(file), "-o", str(file)], capsys, tmp_path, "input itself")
+    text = str(tmp_path / "x.txt")
+    refused(["annotate", str(file), "-o", text], capsys, tmp_path, "does not end in .h5ad")
     nowhere = tmp_path / "no" / "out.h5ad"
     refused(["annotate", str(file), "-o", str(nowhere)], capsys, tmp_path, "does not exist")
     refused(["annotate", str(file), "--groupby", "leiden"], capsys, tmp_path, "leiden")

@@ -1,15 +1,13 @@
-"""Calibrated confidence: the curve, the shipped weights and the support of neighbours."""
+"""Calibrated confidence: the curve, the shipped weights."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encoders.calibration import WEIGHTS, Calibration, shipped, support
-from kg.backoff import UNKNOWN, Hierarchy
+from encoders.calibration import WEIGHTS, Calibration, shipped
 from training.calibrate_annotation import fit
 
 
@@ -36,14 +34,3 @@ def test_a_fit_recovers_the_curve_that_made_the_data(a: float, b: float, seed: i
     right = rng.uniform(size=6000) < Calibration(a, b)(raw)
     found = fit([raw], [right])
     np.testing.assert_allclose(found(raw), Calibration(a, b)(raw), atol=0.06)
-
-
-def test_support_is_the_neighbours_mean_and_leaves_the_cell_out() -> None:
-    tree = Hierarchy.make(
-        {"CL:0": {"CL:0"}, "CL:A": {"CL:0", "CL:A"}, "CL:B": {"CL:0", "CL:B"}}, {}
-    )
-    graph = sp.csr_array(np.array([[0, 1.0, 1], [1, 0, 0], [1, 0, 0]]))
-    chances = np.array([[1, 0], [0.6, 0.4], [0.2, 0.3]], dtype=np.float32)
-    term = np.array([tree.index("CL:A"), tree.index("CL:B"), UNKNOWN])
-    found = support(chances, ("CL:A", "CL:B"), term, graph, tree)
-    np.testing.assert_allclose(found, [0.4, 0.0, 1.0], atol=1e-6)

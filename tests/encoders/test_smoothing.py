@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from data.errors import BadInput
-from encoders.smoothing import neighbours, smooth
+from encoders.smoothing import around, neighbours, smooth
 
 
 def two_groups(n: int = 80) -> sp.csr_matrix:
@@ -64,3 +64,9 @@ def test_too_few_cells_and_wrong_sizes_are_refused() -> None:
         neighbours(two_groups(2))
     with pytest.raises(BadInput, match="same cells"):
         smooth(np.ones((3, 2), np.float32), neighbours(two_groups()))
+
+
+def test_what_is_around_a_cell_leaves_it_out() -> None:
+    graph = sp.csr_array(np.array([[0, 1.0, 0.5], [1, 0, 0], [0.5, 0, 0]]))
+    chances = np.array([[1, 0], [0.6, 0.4], [0.0, 0.1]], dtype=np.float32)
+    np.testing.assert_allclose(around(chances, graph), [[0.4, 0.3], [1, 0], [1, 0]], atol=1e-6)

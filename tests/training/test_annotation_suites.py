@@ -46,7 +46,7 @@ def test_open_set_beats_sctype_and_random_markers(model: Model) -> None:
 
     sets = model.sets(Constants().sets)
     ids, chances = model.probabilities(dataset, Constants())
-    ours = f(model.answers(model.decide(ids, chances, 0.5)))
+    ours = f(model.answers(model.decide(ids, chances)))
     scores = sctype(sets, dataset.genes, dataset.values)
     assert np.isneginf(scores).any() and np.isfinite(scores).any()
     assert ours > f([sets.ids[i] for i in scores.argmax(axis=1)]) + 0.05
@@ -107,5 +107,7 @@ def test_types_taken_away_seldom_mislead(shared_data: Path) -> None:
     report = novelty(shared_data)
     assert report.figures["types held out"].value >= 20
     assert report.figures["confident wrong leaf, share of cells"].value <= 0.10
-    # The bar is .6; .58 is what is reached (docs/experiments/annotation.md).
-    assert report.figures["mean Lin over types"].value >= 0.57
+    # The floor of a type's answers was chosen on other types of other datasets.
+    assert report.figures["mean Lin over types"].value >= 0.6
+    plain = report.baselines["deepest at one half"]["mean Lin over types"].value
+    assert report.figures["mean Lin over types"].value > plain + 0.02
