@@ -1,0 +1,75 @@
+"""Routes of the conversation: a question answered as a stream, and the whole to take away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response, StreamingResponse
+
+from agent.web.asking import Tell, stream, watched
+from agent.web.models import AskRequest
+from agent.web.serving import Limits, Visitor
+from agent.web.sessions import Session
+
+if TYPE_CHECKING:
+    from agent.answer import Answer
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["conversation"])
+
+_KEPT = 200  # answers that an export holds
+
+
+@router.post(
+    "/ask",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def ask(session: Visitor, limits: Limits, body: AskRequest) -> StreamingResponse:
+    """Answer a question as Server-Sent Events.
+
+    Events named ``stage`` tell routing, evidence, writing, verifying and answer; ``answer`` has
+    the document of ``celloquy ask --json``; ``error`` says in one line why there is none.
+    """
+    if body.dataset is not None:
+        session.dataset(body.dataset)
+    for one in (body.selection, body.other):
+        if one is not None:
+            session.selection(one)
+
+    def work(tell: Tell) -> Answer:
+        return _answered(session, body, tell)
+
+    return StreamingResponse(stream(work), media_type="text/event-stream")
+
+
+def _answered(session: Session, body: AskRequest, tell: Tell) -> Answer:
+    tell("routing", "")
+    with session.asking:  # one question at a time: each may lean on the one before
+        conversation = session.conversation
+        answer = watched(lambda: conversation.say(body.question), tell)
+        del conversation.answers[:-_KEPT]
+    return answer
+
+
+@router.get("/conversation")
+def conversation(
+    session: Visitor, form: Annotated[Literal["md", "json"], Query(alias="format")] = "md"
+) -> Response:
+    """The conversation, for readers or for programs."""
+    from agent.chat import as_json, as_markdown
+
+    answers = session.conversation.answers if "conversation" in session.__dict__ else []
+    text = as_markdown(answers) if form == "md" else as_json(answers)
+    kind = "text/markdown" if form == "md" else "application/json"
+    named = f'attachment; filename="celloquy-conversation.{form}"'
+    return Response(text, media_type=kind, headers={"content-disposition": named})
+
+
+@router.delete("/conversation", status_code=204)
+def forget(session: Visitor) -> None:
+    """Begin anew."""
+    with session.asking:
+        session.forget()

@@ -1,0 +1,104 @@
+"""The process that looks at a file first: with little memory, and nothing to lose.
+
+``python -m agent.web.worker prepare|layout FILE FOLDER BYTES`` prints one JSON document a line:
+progress, then ``{"ok": true}`` or ``{"error": ...}``. What kills it leaves the server alone.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.errors import BadFile, CelloquyError
+
+__all__ = ["main", "run"]
+
+Tell = Callable[[int, int, str], None]
+
+
+def run(task: str, source: Path, folder: Path, most_bytes: int, tell: Tell | None = None) -> None:
+    """Do a task in a process of its own.
+
+    Raises
+    ------
+    BadFile
+        When the file is refused, or the process came to harm on it.
+    """
+    command = [sys.executable, "-P", "-m", "agent.web.worker"]
+    command += [task, str(source), str(folder), str(most_bytes)]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        last: dict[str, Any] = {}
+        try:
+            for line in process.stdout:
+                last = json.loads(line)
+                if tell is not None and "stage" in last:
+                    tell(last["done"], last["total"], last["stage"])
+        except BaseException:  # cancelled, or nonsense was printed
+            process.kill()
+            raise
+    if last.get("ok"):
+        return
+    why = last.get("error") or f"the process that read it ended with code {process.returncode}"
+    raise BadFile(why)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one task."""
+    task, source, folder, most_bytes = arguments
+    _limit(int(most_bytes))
+    try:
+        if task == "prepare":
+            from agent.web.preparing import prepare
+
+            prepare(Path(source), Path(folder))
+        else:
+            _layout(Path(source), Path(folder))
+    except CelloquyError as error:
+        _say({"error": str(error)})
+        return error.exit_code
+    except MemoryError:
+        _say({"error": f"{source} needs more than {int(most_bytes) >> 20:,} MB to be looked at"})
+        return 2
+    _say({"ok": True})
+    return 0
+
+
+def _layout(source: Path, folder: Path) -> None:
+    from agent.web.layout import umap
+    from data.h5ad import open_cells
+
+    def tell(done: int, total: int, stage: str) -> None:
+        _say({"done": done, "total": total, "stage": stage})
+
+    with open_cells(source) as cells:
+        part = folder / "xy.part"
+        umap(cells, tell).astype("<f4").tofile(part)
+        part.replace(folder / "xy.f32")
+
+
+def _say(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+def _limit(most_bytes: int) -> None:
+    try:
+        import resource
+    except ImportError:
+        return  # no such limits on this system
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = most_bytes if hard == resource.RLIM_INFINITY else min(most_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
