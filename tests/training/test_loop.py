@@ -202,8 +202,7 @@ def test_two_processes_train_as_one_on_twice_as_many_batches(tmp_path: Path) -> 
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     found = []
-    for launch in ([], ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
-                        "--num_machines", "1", "--mixed_precision", "no"]):  # fmt: skip
+    for launch in ([], ["-m", "torch.distributed.run", "--nproc-per-node", "2"]):
         done = subprocess.run(
             [sys.executable, *launch, str(program)],
             cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,

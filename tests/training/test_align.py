@@ -1,0 +1,208 @@
+"""Stage 1 on tiny models of two families: what is trained, what it gives, what is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("accelerate")
+
+from data.errors import AssetMissing, BadFile, BadInput  # noqa: E402 - after the check for torch
+from encoders import aligned as alignments  # noqa: E402
+from encoders.aligned import Aligned  # noqa: E402
+from encoders.labels import state_vectors, term_text, token_vectors  # noqa: E402
+from encoders.language import LanguageModel  # noqa: E402
+from kg.backoff import Hierarchy  # noqa: E402
+from kg.terms import Category, Scope, Synonym, Term  # noqa: E402
+from tests.encoders.tinymodels import tiny  # noqa: E402
+from training.align import AlignConfig, Objective, align, untrained  # noqa: E402
+from training.holdout import split_of_term  # noqa: E402
+from training.loop import LoopConfig  # noqa: E402
+from training.positives import PositivesConfig  # noqa: E402
+from training.profiles import CellSet  # noqa: E402
+
+NAMES = ["T cell", "B cell", "naive T cell", "memory T cell", "naive B cell", "memory B cell",
+         "lymphocyte", "a cell", "b cell", "c cell", "d cell", "e cell", "the lymphocyte",
+         "naive lymphocyte", "memory lymphocyte"]  # fmt: skip
+IDS = [f"CL:{i:07d}" for i in range(len(NAMES))]
+TEXTS = dict(zip(IDS, NAMES, strict=True))
+HIERARCHY = Hierarchy.make({i: [i, IDS[6]] for i in IDS}, TEXTS)
+WIDTH = 24
+
+
+@pytest.fixture(scope="module", params=["llama", "gpt2"])
+def language(request: pytest.FixtureRequest) -> LanguageModel:
+    found: LanguageModel = tiny(request.param)
+    return found
+
+
+def cells(each: int = 4, noise: float = 0.3, width: int = WIDTH) -> CellSet:
+    """Cells whose vectors are sums of a vector for each word of their name, and noise."""
+    rng = np.random.default_rng(0)
+    words = {word: rng.normal(size=width) for name in NAMES for word in name.split()}
+    rows = [sum(words[word] for word in name.split()) for name in NAMES for _ in range(each)]
+    found = np.asarray(rows) + noise * rng.normal(size=(len(rows), width))
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    types = tuple(one for one in IDS for _ in range(each))
+    return CellSet(found.astype(np.float32), types, ("simulated",) * len(types))
+
+
+def config(objective: Objective = "token", steps: int = 20, **more: Any) -> AlignConfig:
+    loop = LoopConfig(steps, learning_rate=0.01, log_every=1)
+    return AlignConfig(
+        objective=objective, hidden=32, dropout=0.0, batch=8, loop=loop, **more
+    )  # fmt: skip
+
+
+def hashed(module: Any) -> str:
+    digest = hashlib.sha256()
+    for _, tensor in sorted(module.state_dict().items()):
+        digest.update(tensor.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("objective", ["token", "contextual", "autoregressive"])
+def test_the_projector_alone_is_trained(language: LanguageModel, objective: Objective) -> None:
+    before = hashed(language.model)
+    start = untrained(language, WIDTH, config(objective))
+    projector = hashed(start.projector)
+    found, history = align(language, cells(), TEXTS, HIERARCHY, config(objective), start=start)
+    assert hashed(language.model) == before
+    assert all(parameter.grad is None for parameter in language.model.parameters())
+    assert hashed(found.model.projector) != projector
+    first, last = history.records[0]["loss"], history.records[-1]["loss"]
+    assert history.step == 20 and last < first - 0.05
+    # In the token space [Bt] and the marks take no part.
+    bt = start.projector.bt
+    assert bt is not None
+    untouched = torch.equal(bt, untrained(language, WIDTH, config(objective)).projector.bt)
+    assert untouched == (objective == "token")
+
+
+def test_aligned_cells_are_nearer_their_own_texts(language: LanguageModel) -> None:
+    some = cells()
+    plan = config(steps=150)
+    found, _ = align(language, some, TEXTS, HIERARCHY, plan)
+    own = {one: i for i, one in enumerate(IDS)}
+    truth = np.array([own[t] for t in some.types])
+    train = np.array([split_of_term(t, ()) == "train" for t in some.types])
+    scores = found.cells(some.vectors) @ found.sayings(NAMES).T
+    right = scores.argmax(1) == truth
+    start = Aligned(untrained(language, WIDTH, plan), found.config, found.centre)
+    chance = (start.cells(some.vectors) @ start.sayings(NAMES).T).argmax(1) == truth
+    assert right[train].mean() > 0.8 > 0.4 > chance[train].mean()
+
+
+def test_types_of_the_development_split_are_not_trained_on() -> None:
+    """Their cells may be anything at all: the projector that comes out is the same."""
+    language = tiny("llama")
+    some = cells()
+    aside = np.array([split_of_term(t, ()) == "dev" for t in some.types])
+    assert aside.any() and not aside.all()
+    other = replace(some, vectors=np.where(aside[:, None], -some.vectors, some.vectors))
+    plan = config(steps=10)
+    one, _ = align(language, some, TEXTS, HIERARCHY, plan)
+    two, _ = align(language, other, TEXTS, HIERARCHY, plan)
+    assert hashed(one.model) == hashed(two.model)
+
+
+def test_held_out_types_are_refused_and_texts_must_be_there() -> None:
+    language = tiny("llama")
+    with pytest.raises(BadInput, match=f"held-out types were given \\({IDS[3]}\\)"):
+        align(language, cells(), TEXTS, HIERARCHY, config(), unseen=frozenset([IDS[3]]))
+    short = {one: text for one, text in TEXTS.items() if one != IDS[4]}
+    with pytest.raises(BadInput, match=f"{IDS[4]} has cells and no text"):
+        align(language, cells(), short, HIERARCHY, config())
+
+
+@pytest.mark.parametrize("weight", ["identity", "label", "levels", "lin", "ppr"])
+@pytest.mark.parametrize("bank", [False, True])
+def test_every_target_trains(weight: Any, bank: bool) -> None:
+    plan = config(positives=PositivesConfig(weight), bank=bank, symmetric=not bank)
+    plan = replace(plan, bank=bank and weight != "identity")
+    _, history = align(tiny("gpt2"), cells(), TEXTS, HIERARCHY, plan)
+    assert np.isfinite([record["loss"] for record in history.records]).all()
+
+
+def test_the_same_seed_gives_the_same_weights_and_slices_too(tmp_path: Path) -> None:
+    language = tiny("llama")
+    plan = config(steps=6)
+    whole, history = align(language, cells(), TEXTS, HIERARCHY, plan)
+    while True:
+        parts, sliced = align(
+            language, cells(), TEXTS, HIERARCHY, plan, tmp_path, seconds=0.0
+        )  # fmt: skip
+        if sliced.finished:
+            break
+    assert sliced.loss == pytest.approx(history.loss, abs=1e-6)
+    assert hashed(parts.model) == hashed(whole.model)
+    other = replace(plan, loop=replace(plan.loop, seed=1))
+    third, _ = align(language, cells(), TEXTS, HIERARCHY, other)
+    assert hashed(third.model) != hashed(whole.model)
+    with pytest.raises(BadFile, match="for data"):
+        align(language, cells(noise=0.2), TEXTS, HIERARCHY, plan, tmp_path)
+
+
+# --- what is kept and asked --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("objective", ["token", "contextual"])
+def test_an_alignment_comes_back_and_scores_the_same(
+    language: LanguageModel, tmp_path: Path, objective: Objective
+) -> None:
+    found, _ = align(language, cells(), TEXTS, HIERARCHY, config(objective, steps=3))
+    found.save(tmp_path, encoder={"name": "words"}, about={"seed": 0})
+    back = Aligned.load(tmp_path, language, {"name": "words"})
+    assert back.config == found.config
+    terms = [Term(i, n, Category.CELL_TYPE, "CL", "1") for i, n in TEXTS.items()]
+    vectors = cells().vectors[:9]
+    scores = found.compare(vectors, terms)
+    assert scores.shape == (9, len(NAMES))
+    assert back.compare(vectors, terms) == pytest.approx(scores, abs=1e-4)
+    # A cell's scores are its own, whatever cells are beside it.
+    assert back.compare(vectors[4:5], terms)[0] == pytest.approx(scores[4], abs=1e-4)
+    with pytest.raises(BadFile, match="is for name words; expected name other"):
+        Aligned.load(tmp_path, language, {"name": "other"})
+
+
+def test_nothing_to_open(tmp_path: Path) -> None:
+    with pytest.raises(AssetMissing, match="make one with: celloquy train align"):
+        alignments.load(tmp_path)
+
+
+def test_token_vectors_are_means_of_words_and_states_of_states(
+    language: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = language.tokens("naive T cell")
+    with torch.no_grad():
+        words = language.words(torch.tensor(ids))
+        states = language.states(words[None], torch.ones(1, 3, dtype=torch.long))[0]
+    (tokens,) = token_vectors(language, ["naive T cell"])
+    assert tokens == pytest.approx(words.mean(0).numpy(), abs=1e-6)
+    monkeypatch.setenv("CELLOQUY_HOME", str(tmp_path))
+    made = state_vectors(language, ["B cell", "naive T cell", "a"])
+    assert made[1] == pytest.approx(states.mean(0).numpy(), abs=1e-5)
+    kept = list(tmp_path.rglob("*.safetensors"))
+    assert len(kept) == 1
+    assert np.array_equal(state_vectors(language, ["B cell", "naive T cell", "a"]), made)
+    state_vectors(language, ["B cell"])
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
+
+
+def test_texts_of_a_term() -> None:
+    term = Term(
+        "CL:0000084", "T cell", Category.CELL_TYPE, "CL", "1", "A type of lymphocyte.",
+        synonyms=(Synonym("T-cell", Scope.EXACT), Synonym("T", Scope.BROAD)),
+    )  # fmt: skip
+    assert term_text(term) == "T cell"
+    assert term_text(term, "synonyms") == "T cell, T-cell"
+    assert term_text(term, "definition") == "T cell: A type of lymphocyte."
+    with pytest.raises(BadInput, match="no text of the kind"):
+        term_text(term, "poem")  # type: ignore[arg-type]
