@@ -154,9 +154,21 @@ class Citation:
                     "statistic": piece.statistic,
                     "value": piece.value,
                     "n_cells": piece.n_cells,
+                    "selection": piece.selection,
+                    "against": piece.against,
+                    "gene": piece.gene,
+                    "figures": dict(piece.figures),
                 }
             case PredictionEvidence():
                 document |= {"measured": piece.measured, "baseline": piece.baseline}
+                if piece.statistic:
+                    document |= {
+                        "statistic": piece.statistic,
+                        "selection": piece.selection,
+                        "against": piece.against,
+                        "id": piece.subject,
+                        "figures": dict(piece.figures),
+                    }
         return document | {"source": piece.source, "release": piece.release}
 
 
@@ -167,7 +179,9 @@ class Answer:
     ``status``: ``ok``; ``abstained`` (no claim survived, ``answer`` says what would help);
     ``truncated`` (a limit was met, what is shown is checked); ``failed`` (something broke, and
     ``answer`` says what). ``confidence`` is how surely the question's words were taken for the
-    right terms, 0 for an abstention: facts shown are checked, not probable.
+    right terms, 0 for an abstention: facts shown are checked, not probable. ``tool``, ``terms``
+    and the cells of ``selection`` (held ``against`` others) are what was run on what: a
+    conversation goes on from them.
     """
 
     question: str
@@ -181,6 +195,10 @@ class Answer:
     model: str | None = None
     warnings: tuple[str, ...] = ()
     releases: Mapping[str, str] = field(default_factory=dict)
+    tool: str = ""
+    terms: tuple[Curie, ...] = ()
+    selection: str = ""
+    against: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``celloquy ask --json``."""

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
-from typing import Any, TypedDict
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from agent.answer import Answer, Citation, Claim, Named, Status, Step
+from agent import remarks
+from agent.answer import Answer, Citation, Claim, Status, Step
 from agent.config import AskConfig
+from agent.degraded import built_in, degraded
 from agent.ellipsis import with_ones, with_root
 from agent.facts import HUMAN, Facts, Found
 from agent.literature import Literature, no_index, open_literature
 from agent.llm import Writer, open_writer
-from agent.questions import LETTERS
+from agent.questions import LETTERS, slotted
 from agent.router import LITERATURE, Plan, route
+from agent.spoken import clean, respelt
 from agent.tools import TOOLS
 from agent.verify import Verifier
 from agent.writing import (
@@ -34,28 +37,34 @@ from agent.writing import (
     releases_of,
     sources_line,
 )
-from data.errors import BadInput, CelloquyError, UnknownTerm
+from data.errors import BadInput, CelloquyError, ServerUnavailable, UnknownTerm
 from kg.graph import KnowledgeGraph
 from kg.grounding import candidates, ground
 from kg.identifiers import unknown_identifiers
-from kg.mentions import Candidate, Mention
+from kg.mentions import Mention
 from kg.terms import Curie
-from retrieval.evidence import EdgeEvidence, Evidence, PathEvidence, TermEvidence
+
+if TYPE_CHECKING:
+    from agent.cells import AttachedCells
+    from agent.kinds.cells import These
 
 __all__ = ["Agent", "ask"]
 
-MOUSE = "NCBITaxon:10090"
-MAX_QUESTION = 2000
-"""Characters; a longer text is not a question and would only cost time."""
+CELLS = "cells."
+"""What the name of a tool on attached cells begins with."""
 
 
 class State(TypedDict, total=False):
     """What the nodes hand on."""
 
     question: str
+    read: str
+    these: Any  # agent.kinds.cells.These, which imports numpy; LangGraph reads this annotation
+    named: bool
     mentions: tuple[Mention, ...]
     plan: Plan
     found: Found
+    ids: tuple[Curie, ...]
     draft: Draft
     claims: tuple[Claim, ...]
     leads: tuple[str, ...]
@@ -76,34 +85,113 @@ class Agent:
         The loaded releases.
     config
         Limits and the writer.
+    fallback
+        Opens the graph that answers when the server of the first does not.
     """
 
     graph: KnowledgeGraph
     config: AskConfig = field(default_factory=AskConfig)
+    fallback: Callable[[], KnowledgeGraph | None] | None = None
 
     def __post_init__(self) -> None:
         self.facts = Facts(self.graph, shown=self.config.shown)
         self.verifier = Verifier(self.graph, self._stored_text)
         self.writer: Writer | None = open_writer(self.config)
 
-    def ask(self, question: str) -> Answer:
+    def ask(self, question: str, cells: AttachedCells | None = None) -> Answer:
         """Answer one question.
+
+        Parameters
+        ----------
+        question
+            In words.
+        cells
+            Cells that it may be about (:func:`agent.cells.attach`).
 
         Raises
         ------
         BadInput
             When there is no question, or far too much of one.
         """
-        question = " ".join(question.split())
-        if not question:
-            raise BadInput("the question is empty; expected a sentence such as: What is a T cell?")
-        if len(question) > MAX_QUESTION:
-            raise BadInput(
-                f"the question has {len(question)} characters; expected at most {MAX_QUESTION}"
-            )
+        question = clean(question)
         state: State = {"question": question, "steps": (), "warnings": (), "claims": ()}
-        answer: Answer = _compiled().invoke(state, context=self)["answer"]
+        if cells is not None:
+            from agent.cellquestions import spelled
+            from agent.kinds.cells import These
+
+            said = spelled(question, These(cells, cells.selection, cells.against))
+            state["read"], state["these"], state["named"] = said.text, said.these, said.named
+        return self.run(state)
+
+    def run(self, state: State) -> Answer:
+        """Go through the nodes; a server that is gone is no exception but an answer's status."""
+        try:
+            answer: Answer = _compiled().invoke(state, context=self)["answer"]
+        except ServerUnavailable as error:
+            return degraded(self, state, error)
         return answer
+
+    def use_on_cells(self, name: str, these: These, *terms: Curie) -> Answer:
+        """Answer with one named tool of :data:`agent.cellquestions.CELL_TOOLS`.
+
+        Parameters
+        ----------
+        name
+            The tool.
+        these
+            The cells that are meant.
+        *terms
+            As many ids as it takes.
+
+        Raises
+        ------
+        UnknownTerm
+            When a term is not in the loaded releases.
+        """
+        chosen = tuple(self.named(term) for term in terms)
+        state: State = {
+            "question": f"{name}({', '.join([these.words, *terms])})",
+            "these": these,
+            "mentions": chosen,
+            "plan": Plan(f"{CELLS}{name}", chosen, "asked for by name"),
+            "steps": (),
+            "warnings": (),
+            "claims": (),
+        }
+        return self.run(state)
+
+    def answer_with(self, question: str, plan: Plan, found: Found) -> Answer:
+        """Write and check an answer from what was found already, by a plan of more than one tool.
+
+        Parameters
+        ----------
+        question
+            As it was asked.
+        plan
+            What was run, and why.
+        found
+            What it gave.
+        """
+        state: State = {
+            "question": question,
+            "mentions": plan.terms,
+            "plan": plan,
+            "found": found,
+            "steps": (),
+            "warnings": (),
+            "claims": (),
+        }
+        return self.run(state)
+
+    def named(self, id: Curie) -> Mention:
+        """A term by its id, as if a question had named it.
+
+        Raises
+        ------
+        UnknownTerm
+            When it is not in the loaded releases.
+        """
+        return self._named(id, "".join(LETTERS.values()))
 
     def use(self, name: str, *terms: str, organism: Curie = "") -> Answer:
         """Answer with one named tool of :data:`agent.tools.TOOLS`, without a question in words.
@@ -140,15 +228,18 @@ class Agent:
             "warnings": (),
             "claims": (),
         }
-        answer: Answer = _compiled().invoke(state, context=self)["answer"]
-        return answer
+        return self.run(state)
 
     def _named(self, text: str, letters: str) -> Mention:
         found = candidates(text, self.graph, limit=10)
         fitting = tuple(c for c in found if LETTERS[c.category] in letters)
         if not fitting:
             others = ", ".join(f"{c.label} ({c.id})" for c in found[:3])
-            what = " or ".join(c.name.lower() for c, letter in LETTERS.items() if letter in letters)
+            what = " or ".join(
+                c.name.lower().replace("_", " ")
+                for c, letter in LETTERS.items()
+                if letter in letters
+            )
             raise UnknownTerm(
                 f"{text!r} names no {what} of the loaded releases"
                 + (f"; it names {others}" if others else "; find names with: celloquy term NAME")
@@ -167,46 +258,98 @@ class Agent:
 
     def ground(self, state: State) -> State:
         """Find the terms that the question names."""
-        mentions = ground(state["question"], self.graph)
-        mentions = with_ones(state["question"], mentions, self.graph)
-        mentions = tuple(with_root(state["question"], mentions, self.graph))
-        unknown = unknown_identifiers(state["question"], self.graph)
+        question = state.get("read", state["question"])
+        mentions = ground(question, self.graph)
+        question, notices = respelt(question, mentions, self.graph)
+        if notices:
+            mentions = ground(question, self.graph)
+        mentions = with_ones(question, mentions, self.graph)
+        if "these" not in state:  # where cells are attached, "these cells" are those
+            mentions = tuple(with_root(question, mentions, self.graph))
+        unknown = unknown_identifiers(question, self.graph)
         warnings = [f"{node} is in none of the loaded releases" for node in unknown]
         named = ", ".join(f"{m.text} = {m.label} ({m.id})" for m in mentions) or "nothing"
         return {
+            "read": question,
             "mentions": mentions,
-            "warnings": tuple(warnings),
+            "warnings": (*notices, *warnings),
             "steps": (Step("ground", f"the question names {named}"),),
         }
 
     def route(self, state: State) -> State:
-        """Choose the tool."""
-        plan = route(state["question"], state["mentions"])
+        """Choose the tool: one on the attached cells, where the question is about them."""
+        plan = self._on_cells(state) or route(state["read"], state["mentions"])
         why = f"{plan.tool}: {plan.why}" if plan.tool else plan.why
         return {"plan": plan, "steps": (Step("route", why),)}
+
+    def _on_cells(self, state: State) -> Plan | None:
+        if "these" not in state:
+            return None
+        from agent.cellquestions import plan
+
+        asked = slotted(state["read"], state["mentions"])
+        found = plan(asked, state["these"], named=state["named"])
+        if found is None:
+            return None
+        terms = tuple(asked.mentions[slot] for slot in found.slots)
+        return Plan(f"{CELLS}{found.name}", terms, found.why, organism=asked.organism)
 
     def retrieve(self, state: State) -> State:
         """Run the tool on the terms."""
         plan = state["plan"]
+        if "found" in state:
+            return {"steps": (Step(plan.tool or "none", plan.why),)}
         if plan.tool == LITERATURE:
             return self._search(state)
+        if plan.tool.startswith(CELLS):
+            return self._measure(state)
         if not plan.tool:
-            return {"found": Found(lacking=self._unread(state))}
+            return {
+                "found": Found(
+                    lacking=remarks.unread(state.get("read", ""), plan, state["mentions"])
+                )
+            }
         tool = TOOLS[plan.tool]
         organism = plan.organism
         if tool.name == "orthologues":  # "the mouse orthologue of X" is asked of the human X
-            organism = {HUMAN: MOUSE, MOUSE: HUMAN}.get(organism, "")
-        chosen = [_for_organism(mention, organism) for mention in plan.terms]
+            organism = {HUMAN: remarks.MOUSE, remarks.MOUSE: HUMAN}.get(organism, "")
+        chosen = [remarks.for_organism(mention, organism) for mention in plan.terms]
         ids = [candidate.id for candidate in chosen]
         step = Step(f"graph.{tool.name}", f"{tool.use}: {', '.join(ids)}")
         try:
             found = tool(self.facts.of(plan.organism), *ids)
-        except (CelloquyError, sqlite3.Error, ConnectionError) as error:
+        except ServerUnavailable:
+            raise
+        except (CelloquyError, sqlite3.Error) as error:
             why = f"{tool.name} failed: {' '.join(str(error).split())}"
+            return {"error": why, "found": Found(), "steps": (step,)}
+        found = remarks.with_successors(self.facts, plan.terms, found)
+        return {
+            "found": remarks.said_of_a_not(found) if plan.negated else found,
+            "ids": tuple(ids),
+            "warnings": (*remarks.assumptions(plan.terms, chosen), *found.warnings),
+            "steps": (step,),
+        }
+
+    def _measure(self, state: State) -> State:
+        """Run a tool on the attached cells."""
+        from agent.cellquestions import CELL_TOOLS
+
+        plan, these = state["plan"], state["these"]
+        tool = CELL_TOOLS[plan.tool.removeprefix(CELLS)]
+        chosen = [remarks.for_organism(mention, plan.organism) for mention in plan.terms]
+        ids = [candidate.id for candidate in chosen]
+        what = ", ".join([these.words, *ids])
+        step = Step(plan.tool, f"{tool.use.removesuffix('.')}: {what}")
+        try:
+            found = tool.run(self.facts.of(plan.organism), these, *ids)
+        except (CelloquyError, sqlite3.Error, OSError) as error:
+            why = f"{plan.tool} failed: {' '.join(str(error).split())}"
             return {"error": why, "found": Found(), "steps": (step,)}
         return {
             "found": found,
-            "warnings": (*_assumptions(plan.terms, chosen), *found.warnings),
+            "ids": tuple(ids),
+            "warnings": (*remarks.assumptions(plan.terms, chosen), *found.warnings),
             "steps": (step,),
         }
 
@@ -215,9 +358,9 @@ class Agent:
         if self.literature is None:
             return {"found": no_index(), "steps": (step,)}
         limit = self.config.passages
+        names = [(m.text, *self.facts.names.names(m.id)) for m in state["mentions"]]
         try:
-            names = [(m.text, *self.facts.names.names(m.id)) for m in state["mentions"]]
-            found = self.literature.found(state["question"], limit, names=names)
+            found = self.literature.found(state["read"], limit, names=names)
         except (CelloquyError, sqlite3.Error) as error:
             why = f"the literature search failed: {' '.join(str(error).split())}"
             return {"error": why, "found": Found(), "steps": (step,)}
@@ -233,12 +376,23 @@ class Agent:
     def verify(self, state: State) -> State:
         """Check every claim."""
         written = state["draft"]
-        claims = tuple(self.verifier.check(c, written.evidence) for c in written.claims)
+        verifier = self._verifier(state)
+        claims = tuple(verifier.check(c, written.evidence) for c in written.claims)
         dropped = [claim for claim in claims if claim.verdict == "dropped"]
         why = f"{len(claims) - len(dropped)} of {len(claims)} claims supported"
         if dropped:
             why += "; dropped: " + "; ".join(f"{c.text} ({c.why})" for c in dropped)
         return {"claims": claims, "leads": written.leads, "steps": (Step("verify", why),)}
+
+    def _verifier(self, state: State) -> Verifier:
+        """The verifier; where cells are attached, one that computes their statistics again."""
+        if "these" not in state:
+            return self.verifier
+        from agent import measures
+
+        cells = state["these"].cells
+        measures.prepare(state["draft"].evidence.values(), cells)
+        return Verifier(self.graph, self._stored_text, partial(measures.problem, cells=cells))
 
     def rewrite(self, state: State) -> State:
         """Let the language model order and phrase the checked facts, and check what it wrote.
@@ -250,9 +404,10 @@ class Agent:
         evidence = state["draft"].evidence
         facts = [(c.text, c.evidence) for c in state["claims"] if c.verdict == "supported"]
         drafted = self.writer.draft(state["question"], facts)
-        written = self.verifier.check_draft(drafted.text, evidence)
+        verifier = self._verifier(state)
+        written = verifier.check_draft(drafted.text, evidence)
         kept = [claim for claim in written if claim.verdict == "supported"]
-        claims, leads = merged(state["claims"], state["leads"], kept, self.verifier, evidence)
+        claims, leads = merged(state["claims"], state["leads"], kept, verifier, evidence)
         dropped = [claim for claim in written if claim.verdict == "dropped"]
         why = f"{self.writer.name}: {len(kept)} of {len(written)} sentences supported"
         if dropped:
@@ -298,6 +453,7 @@ class Agent:
             status = "truncated"
         claims = state.get("claims", ())
         plan = state["plan"]
+        these = state["these"] if plan.tool.startswith(CELLS) else None
         scores = [mention.score for mention in plan.terms]
         return {
             "answer": Answer(
@@ -306,12 +462,16 @@ class Agent:
                 answer=text,
                 claims=claims,
                 citations=self._citations(state) if releases else (),
-                mentions=tuple(_named(mention) for mention in state["mentions"]),
+                mentions=tuple(remarks.named(mention) for mention in state["mentions"]),
                 route=state["steps"],
                 confidence=min(scores, default=1.0) if releases else 0.0,
                 model=self.writer.name if self.writer and "cut" in state else None,
                 warnings=(*state["warnings"], *old_sources(self.graph, releases)),
                 releases=releases,
+                tool=plan.tool,
+                terms=state.get("ids", ()),
+                selection=these.selection if these else "",
+                against=these.against if these else "",
             )
         }
 
@@ -321,73 +481,11 @@ class Agent:
         citations = []
         for key, piece in state["draft"].evidence.items():
             if key in used:
-                ids = _ids(piece)
+                ids = remarks.ids(piece)
                 self.facts.names.load(ids)
                 labels = {node: self.facts.names.label(node) for node in ids}
                 citations.append(Citation(key, piece, labels))
         return tuple(citations)
-
-    def _unread(self, state: State) -> str:
-        plan, mentions = state["plan"], state["mentions"]
-        helpful = (
-            "ask for a definition, kinds, parents, development, markers, functions, partners or "
-            "diseases of a cell type, gene, process or disease, or how two of them are related"
-        )
-        if not mentions:
-            return f"it names no cell type, gene, process or disease that they hold; {helpful}"
-        known = ", ".join(f"{m.label} ({m.id})" for m in mentions)
-        if plan.turning:
-            words = " ".join(plan.turning)
-            return (
-                f"they hold {known}, but the question turns on {words!r}, which is not read; ask "
-                "it plainly, without that, and the answer says yes or no with the reason"
-            )
-        if plan.unread:
-            words = " ".join(word for word in plan.unread if not word.startswith("@"))
-            if words:
-                return f"they hold {known}, but nothing on {words!r}; {helpful}"
-        return f"they hold {known}, but what is asked of it was not understood; {helpful}"
-
-
-def _for_organism(mention: Mention, organism: Curie) -> Candidate:
-    """The candidate of the organism that the question names, where there is one."""
-    prefix = {HUMAN: "HGNC:", MOUSE: "MGI:"}.get(organism, "")
-    if prefix:
-        for candidate in mention.candidates:
-            if candidate.id.startswith(prefix):
-                return candidate
-    return mention.best
-
-
-def _assumptions(mentions: Sequence[Mention], chosen: Sequence[Candidate]) -> tuple[str, ...]:
-    """What grounding assumed: readings, corrections, replacements, close alternatives."""
-    warnings = []
-    for mention, candidate in zip(mentions, chosen, strict=True):
-        if candidate.notice:
-            read = f"{mention.text!r} is read as {candidate.label} ({candidate.id})"
-            warnings.append(f"{read}: {candidate.notice}")
-        elif mention.unclear:
-            others = [
-                f"{other.label} ({other.id})"
-                for other in mention.candidates[:3]
-                if other.id != candidate.id and other.score >= mention.score - 0.05
-            ]
-            if others:
-                read = f"{mention.text!r} is read as {candidate.label} ({candidate.id})"
-                warnings.append(f"{read}; it could also mean {', '.join(others)}")
-    return tuple(warnings)
-
-
-def _named(mention: Mention) -> Named:
-    return Named(mention.text, mention.id, mention.label, mention.score, mention.scope.value)
-
-
-def _ids(piece: Evidence) -> tuple[Curie, ...]:
-    if isinstance(piece, PathEvidence):
-        return piece.path.nodes
-    if isinstance(piece, EdgeEvidence):
-        return (piece.edge.subject, piece.edge.object)
-    return (piece.id,) if isinstance(piece, TermEvidence) else ()
 
 
 def _timed(name: str, node: Callable[[Agent, State], State]) -> Callable[..., Any]:
@@ -456,6 +554,7 @@ def ask(
     cells: str | None = None,
     image: Any = None,
     *,
+    against: str | None = None,
     graph: KnowledgeGraph | None = None,
     config: AskConfig | None = None,
 ) -> Answer:
@@ -465,8 +564,14 @@ def ask(
     ----------
     question
         In words.
-    adata, cells, image
-        Cells and images that the question is about; not answered yet, and refused when given.
+    adata
+        Cells that the question may be about: an AnnData, or the path of an .h5ad file.
+    cells
+        Which of them are meant, such as ``leiden=3`` or ``index=0:50``; all where not given.
+    image
+        Questions about images are not answered yet; refused when given.
+    against
+        Which of them the others are compared with.
     graph
         The graph to answer from; the default is the built one.
     config
@@ -479,11 +584,17 @@ def ask(
     AssetMissing
         When the graph's sources were not fetched.
     """
-    if adata is not None or cells is not None or image is not None:
-        raise BadInput(
-            "questions about attached cells or images are not answered yet; ask without them, or "
-            "name cell types with celloquy.tl.annotate"
-        )
+    if image is not None:
+        raise BadInput("questions about images are not answered yet; ask without one")
+    if adata is None and (cells or against):
+        raise BadInput(f"cells {cells or against!r} were named without a dataset; give adata too")
     from agent.lookup import open_graph
 
-    return Agent(graph or open_graph(), config or AskConfig()).ask(question)
+    graph = graph or open_graph()
+    agent = Agent(graph, config or AskConfig(), built_in)
+    if adata is None:
+        return agent.ask(question)
+    from agent.cells import attach
+
+    with attach(adata, cells, graph, against=against) as attached:
+        return agent.ask(question, attached)

@@ -22,11 +22,12 @@ def mcp() -> None:
     import anyio
     from mcp.server.stdio import stdio_server
 
+    from agent.degraded import built_in
     from agent.lookup import open_graph
     from agent.protocol import server
     from agent.qa import Agent
 
-    serving = server(Agent(open_graph(options.graph)), version("celloquy"))
+    serving = server(Agent(open_graph(options.graph), fallback=built_in), version("celloquy"))
 
     async def serve() -> None:
         # The transport keeps the real stdout for itself: what anything else prints goes to stderr.
