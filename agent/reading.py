@@ -20,7 +20,7 @@ from agent.answer import Claim
 from agent.clauses import Clause, parse
 from agent.statement import Form, Statement
 from agent.tokens import QUOTED, tokenise
-from agent.wording import Names
+from agent.wording import Names, sentence
 from kg.terms import Curie
 from retrieval.evidence import (
     CellsEvidence,
@@ -101,7 +101,7 @@ def _numbers(match: re.Match[str]) -> list[str]:
 
 def read(text: str, cited: Mapping[str, Evidence], names: Names) -> Reading:
     """Read a sentence against the evidence it cites."""
-    if measured := _measured(text, cited):
+    if measured := _measured(text, cited, names):
         return Reading(((measured,),))
     tokens, problem = tokenise(text, cited, names)
     if problem:
@@ -115,13 +115,18 @@ def read(text: str, cited: Mapping[str, Evidence], names: Names) -> Reading:
     return Reading(statements)
 
 
-def _measured(text: str, cited: Mapping[str, Evidence]) -> Statement | None:
+def _measured(text: str, cited: Mapping[str, Evidence], names: Names) -> Statement | None:
+    measured = tuple(
+        p.text for p in cited.values() if isinstance(p, CellsEvidence | PredictionEvidence)
+    )
     said = " ".join(text.split()).removesuffix(".")
-    for piece in cited.values():
-        if isinstance(piece, CellsEvidence | PredictionEvidence):
-            words = " ".join(piece.text.split()).removesuffix(".")
+    # One of the measurements, or all of them in the sentence that they make together.
+    for quotes in (*((quote,) for quote in measured), measured):
+        if quotes:
+            statement = Statement(Form.MEASURED, quotes=quotes)
+            words = " ".join(sentence(statement, names).split()).removesuffix(".")
             if said.casefold() == words.casefold():
-                return Statement(Form.MEASURED, quotes=(piece.text,))
+                return statement
     return None
 
 

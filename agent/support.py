@@ -29,17 +29,22 @@ from kg.terms import (
     Term,
 )
 from retrieval.evidence import (
+    CellsEvidence,
     EdgeEvidence,
     Evidence,
     PassageEvidence,
     PathEvidence,
+    PredictionEvidence,
     TermEvidence,
 )
 
-__all__ = ["Inspector", "StoredText", "Support", "implied", "record"]
+__all__ = ["Inspector", "Recomputed", "StoredText", "Support", "implied", "record"]
 
 StoredText = Callable[[str], str | None]
 """Gives the stored text of a PMID, or None where the literature index has none."""
+
+Recomputed = Callable[[CellsEvidence | PredictionEvidence], str]
+"""Computes a statistic again from the attached cells: why it does not hold, or ""."""
 
 _SYMMETRIC = frozenset({INTERACTS_WITH, ORTHOLOGOUS_TO, COLOCALIZES_WITH})
 _WIDER = {
@@ -69,13 +74,14 @@ def record(term: Term, part: str) -> str:
 
 @dataclass
 class Inspector:
-    """Checks evidence against the graph and the stored texts; remembers what it found.
+    """Checks evidence against the graph, stored texts and attached cells; remembers what it found.
 
     ``problem`` returns why a piece cannot be relied on, or an empty string.
     """
 
     graph: KnowledgeGraph
     stored_text: StoredText | None = None
+    recomputed: Recomputed | None = None
     _known: dict[str, str] = field(default_factory=dict)
 
     def problem(self, piece: Evidence) -> str:
@@ -95,7 +101,11 @@ class Inspector:
                 return self._term(piece)
             case PassageEvidence():
                 return self._passage(piece)
-        return ""  # a statistic or a prediction is its tool's own output
+        if isinstance(piece, PredictionEvidence) and not piece.statistic:
+            return ""  # a model's output that is not of cells is its tool's own
+        if self.recomputed is None:
+            return "there are no attached cells to compute the statistic from again"
+        return self.recomputed(piece)
 
     def _edge(self, edge: Edge) -> str:
         known = self.graph.edges_between(edge.subject, edge.object)

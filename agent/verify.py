@@ -17,7 +17,7 @@ from dataclasses import replace
 from agent.answer import Claim
 from agent.quotes import quotable
 from agent.statement import RULES, Form, Statement
-from agent.support import Inspector, StoredText, Support
+from agent.support import Inspector, Recomputed, StoredText, Support
 from agent.wording import Names, sentence
 from kg.graph import KnowledgeGraph
 from kg.ontology import most_recent_common_ancestors
@@ -56,12 +56,19 @@ class Verifier:
         The loaded releases.
     stored_text
         Gives the stored text of a PMID; without it no passage can be checked, and none is shown.
+    recomputed
+        Computes a statistic of attached cells again; without it none is shown.
     """
 
-    def __init__(self, graph: KnowledgeGraph, stored_text: StoredText | None = None) -> None:
+    def __init__(
+        self,
+        graph: KnowledgeGraph,
+        stored_text: StoredText | None = None,
+        recomputed: Recomputed | None = None,
+    ) -> None:
         self.graph = graph
         self.names = Names(graph)
-        self.inspector = Inspector(graph, stored_text)
+        self.inspector = Inspector(graph, stored_text, recomputed)
 
     def check(self, claim: Claim, evidence: Mapping[str, Evidence]) -> Claim:
         """Return the claim with its verdict and the reason for it.
@@ -363,13 +370,15 @@ class Verifier:
         return "" if statement.quotes else "the sentence quotes nothing"
 
     def _measured(self, statement: Statement, support: Support) -> str:
-        for key, piece in support.cited.items():
-            if isinstance(piece, CellsEvidence | PredictionEvidence) and statement.quotes == (
-                piece.text,
-            ):
-                support.used.add(key)
-                return ""
-        return "no cited measurement says this"
+        said = {
+            piece.text: key
+            for key, piece in support.cited.items()
+            if isinstance(piece, CellsEvidence | PredictionEvidence)
+        }
+        if not statement.quotes or not set(statement.quotes) <= set(said):
+            return "no cited measurement says this"
+        support.used |= {said[quote] for quote in statement.quotes}
+        return ""
 
 
 _CHECKS: Mapping[Form, Callable[[Verifier, Statement, Support], str]] = {

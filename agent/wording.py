@@ -309,7 +309,16 @@ def _quoted(statement: Statement, _: Names, cite: Cite) -> str:
 
 
 def _measured(statement: Statement, _: Names, cite: Cite) -> str:
-    return statement.quotes[0].strip().removesuffix(".") + cite(statement.subject)
+    """Measurements; several that begin alike, up to a colon, say their beginning once."""
+    first, *others = (quote.strip().removesuffix(".") for quote in statement.quotes)
+    if not others:
+        return first + cite(statement.subject)
+    lead = first.partition(": ")[0] + ": "
+    bodies = [
+        text.removeprefix(lead) + cite(quote)
+        for text, quote in zip((first, *others), statement.quotes, strict=True)
+    ]
+    return lead + "; ".join(bodies)
 
 
 _WRITERS: Mapping[Form, Callable[[Statement, Names, Cite], str]] = {

@@ -130,7 +130,8 @@ def _cited(
 ) -> str:
     nodes = {key: _nodes(evidence[key]) for key in claim.evidence}
     everything = _brackets(claim.evidence)
-    if statement.form is Form.FACT and len(statement.objects) > 1:
+    several = statement.objects if statement.form is Form.FACT else statement.quotes
+    if statement.form in (Form.FACT, Form.MEASURED) and len(several) > 1:
         return sentence(
             statement,
             names,
@@ -151,7 +152,7 @@ def _nodes(piece: Evidence) -> frozenset[Curie]:
         return frozenset({piece.edge.subject, piece.edge.object})
     if isinstance(piece, TermEvidence):
         return frozenset({piece.id})
-    return frozenset({f"PMID:{piece.pmid}"}) if isinstance(piece, PassageEvidence) else frozenset()
+    return frozenset({f"PMID:{piece.pmid}" if isinstance(piece, PassageEvidence) else piece.text})
 
 
 def releases_of(evidence: Mapping[str, Evidence], claims: Sequence[Claim]) -> dict[str, str]:

@@ -134,7 +134,12 @@ class PassageEvidence:
 
 @dataclass(frozen=True, slots=True)
 class CellsEvidence:
-    """A statistic computed from the attached cells: how, over which cells, with what result."""
+    """A statistic computed from the attached cells: how, over which cells, with what result.
+
+    ``statistic`` on the cells of ``selection`` (against those of ``against``, or all others where
+    it is empty) for ``gene`` gave ``figures``, by name; with these it can be computed again.
+    ``value`` is the figure that decides what is said.
+    """
 
     statistic: str
     value: float
@@ -142,29 +147,43 @@ class CellsEvidence:
     text: str
     source: str
     release: str = ""
+    selection: str = ""
+    against: str = ""
+    gene: str = ""
+    figures: tuple[tuple[str, float], ...] = ()
     kind: Kind = "cells"
 
     @property
     def digest(self) -> str:
-        """A hash of the statistic and its value."""
-        return _digest(self.kind, self.statistic, self.value, self.n_cells, self.source)
+        """A hash of the statistic, of what it is of and of its figures."""
+        about = (self.selection, self.against, self.gene, self.figures)
+        return _digest(self.kind, self.statistic, self.value, self.n_cells, self.source, *about)
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionEvidence:
-    """A model's output, which is never a fact: says how good it was measured to be."""
+    """A model's output, which is never a fact: says how good it was measured to be.
+
+    Where it is told of attached cells, ``statistic`` is what was counted in ``selection`` (and in
+    ``against``) of the cells predicted to be ``subject``, with ``figures`` as the result.
+    """
 
     text: str
     source: str
     release: str
     measured: str
     baseline: str
+    statistic: str = ""
+    selection: str = ""
+    against: str = ""
+    subject: Curie = ""
+    figures: tuple[tuple[str, float], ...] = ()
     kind: Kind = "prediction"
 
     @property
     def digest(self) -> str:
-        """A hash of the prediction and of the model that made it."""
-        return _digest(self.kind, self.text, self.source, self.release)
+        """A hash of the prediction, its figures and the model that made it."""
+        return _digest(self.kind, self.text, self.source, self.release, self.figures)
 
 
 Evidence: TypeAlias = (

@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
         annotate,
         ask,
         audit,
+        chat,
         data,
         demo,
         doctor,
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
         kg,
         literature,
         mcp,
+        serve,
     )
 
     app.command("term")(graph.term)
@@ -37,8 +39,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(literature.index_app, name="index")
     app.command("doctor")(doctor.doctor)
     app.command("ask")(ask.ask)
+    app.command("chat")(chat.chat)
     app.command("annotate")(annotate.annotate)
     app.command("audit")(audit.audit)
     app.command("demo")(demo.demo)
     app.command("evaluate")(evaluate.evaluate)
     app.command("mcp")(mcp.mcp)
+    app.command("serve")(serve.serve)

@@ -99,9 +99,13 @@ def test_no_question_is_bad_input(agent: Agent, question: str) -> None:
         agent.ask(question)
 
 
-def test_cells_are_not_taken_silently(small: KnowledgeGraph) -> None:
-    with pytest.raises(BadInput, match="not answered yet"):
+def test_what_is_attached_is_never_passed_over(small: KnowledgeGraph) -> None:
+    with pytest.raises(BadInput, match="is no dataset"):
         ask("What are these cells?", adata=object(), graph=small)
+    with pytest.raises(BadInput, match="not answered yet"):
+        ask("What is this?", image=object(), graph=small)
+    with pytest.raises(BadInput, match="without a dataset"):
+        ask("What are these cells?", cells="leiden=3", graph=small)
 
 
 def _timeless(answer: Answer) -> str:

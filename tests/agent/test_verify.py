@@ -18,11 +18,11 @@ from kg.ontology import shortest_path_up
 from kg.terms import Edge
 from kg.verbalise import sentence as edge_sentence
 from retrieval.evidence import (
-    CellsEvidence,
     EdgeEvidence,
     Evidence,
     PassageEvidence,
     PathEvidence,
+    PredictionEvidence,
     TermEvidence,
 )
 from tests.agent.drafts import Writer, passage_drafts
@@ -63,7 +63,7 @@ def evidence(small: KnowledgeGraph) -> dict[str, Evidence]:
         "E9": edge(small, B, LYMPHOCYTE),
         "E10": edge(small, T, LYMPHOCYTE),
         "E11": path(small, "GO:0006915", "GO:0012501"),
-        "E12": CellsEvidence("mean", 2.5, 10, "CD8A has mean 2.5 in 10 cells", "cells.h5ad"),
+        "E12": PredictionEvidence("CD8A has mean 2.5 in 10 cells", "model", "1", "r .8", "r .1"),
     }
 
 

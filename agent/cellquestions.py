@@ -1,0 +1,219 @@
+"""Which question about attached cells is asked: ``cellquestions.toml``, read before the router.
+
+Only where cells are attached. "These cells", "this cluster" and "they" mean the selection; a
+selection that a question spells ("seurat_clusters=3", "cluster 3") is taken out first, so that its
+words are not read as names of cell types. Knows no graph.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.facts import Found
+from agent.kinds import cells as kinds
+from agent.kinds.cells import These
+from agent.questions import Slotted
+
+if TYPE_CHECKING:
+    from agent.cells import AttachedCells
+
+__all__ = ["CELL_TOOLS", "CellPlan", "CellTool", "Spelled", "plan", "spelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class CellTool:
+    """A question about the cells; ``takes`` are the categories of its terms, as letters."""
+
+    use: str
+    run: Callable[..., Found]
+    takes: tuple[str, ...] = ()
+
+
+CELL_TOOLS: Mapping[str, CellTool] = {
+    "what": CellTool("What the cells are.", kinds.what),
+    "why": CellTool("Which markers speak for it.", kinds.why),
+    "against": CellTool("Which markers speak against it.", kinds.against),
+    "sure": CellTool("How sure the answer is.", kinds.sure),
+    "top_genes": CellTool("Which genes are higher in the cells.", kinds.top_genes),
+    "lower_genes": CellTool("Which genes are lower in the cells.", kinds.lower_genes),
+    "compare": CellTool("What differs between two selections.", kinds.compare),
+    "expressed": CellTool("Whether a gene is detected in the cells.", kinds.expressed, ("G",)),
+    "expressing_types": CellTool(
+        "In which annotated types a gene is detected.", kinds.expressing_types, ("G",)
+    ),
+    "expressing_groups": CellTool(
+        "In which clusters a gene is detected.", kinds.expressing_groups, ("G",)
+    ),
+    "how_many": CellTool("How many cells there are.", kinds.how_many),
+    "whether": CellTool("Whether the cells are of a type.", kinds.whether, ("C",)),
+    "why_not": CellTool("Why the cells are not of a type.", kinds.why_not, ("C",)),
+}
+"""The questions by name."""
+
+_HERE = (
+    r"(?:these|those|this|that|the|my|our|all|of|in|selected|attached|they|it|them|cell|cluster|"
+    r"group|population|sample|one|selection|dataset|data|file)"
+)
+_THESE = rf"(?:{_HERE} )*{_HERE}"
+_WORDS: Mapping[str, str] = {
+    "{these}": _THESE,
+    "{C}": r"@C\d",
+    "{G}": r"@G\d",
+    "{rest}": r"(?:rest|other|others|other cell|everything else|all other|remaining cell)",
+}
+
+
+def _regex(wording: str) -> re.Pattern[str]:
+    for name, words in _WORDS.items():
+        wording = wording.replace(name, words)
+    return re.compile(wording)
+
+
+def _compiled() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    table = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+    wordings = (
+        (name, one) for name, entry in table.items() for one in entry["wordings"].split("\n")
+    )
+    return tuple((name, _regex(wording)) for name, wording in wordings if wording)
+
+
+_PATTERNS = _compiled()
+_ABOUT_CELLS = re.compile(
+    r"\b(?:these|those|they|them|it|cell|cluster|group|population|selection|dataset|rest|other)\b"
+)
+_CLUSTER = re.compile(r"\b(?:cluster|group)\s+#?(?P<value>[\w.+-]*\w)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class CellPlan:
+    """A question about the cells: its name, why it was read so, the slots it takes."""
+
+    name: str
+    why: str
+    slots: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """A question whose selections were taken out: ``text`` says "these cells" for them."""
+
+    text: str
+    these: These
+    named: bool = False
+
+
+def spelled(question: str, these: These) -> Spelled:
+    """Take the selections out of a question: the first is meant, the second compared with."""
+    cells = these.cells
+    found = [*_conditions(question, cells), *_clusters(question, cells)]
+    found.sort(key=lambda one: one[0])
+    if not found:
+        return Spelled(question, these)
+    text, end, words = "", 0, iter(("these cells", "those cells"))
+    for start, stop, _ in found:
+        if start < end:
+            continue
+        text += question[end:start] + next(words, "those cells")
+        end = stop
+    text += question[end:]
+    text = re.sub(
+        r"\b(?:the |all )?(?:cells|ones|those|cell)(?: in| of| with| from| where|,)* "
+        r"(?:the )?(these|those) cells", r"\1 cells", text, flags=re.IGNORECASE,
+    )  # fmt: skip
+    selections = list(dict.fromkeys(selection for *_, selection in found))
+    if len(selections) > 1:
+        meant = replace(these, selection=selections[0], against=selections[1])
+    elif these.selection and _COMPARING.search(question) and these.selection != selections[0]:
+        meant = replace(these, against=selections[0])
+    else:
+        meant = replace(these, selection=selections[0], against="")
+    return Spelled(text, meant, named=True)
+
+
+_COMPARING = re.compile(
+    r"\b(?:compar\w*|differ\w*|distinguish\w*|versus|vs\.?|than in|against|apart)\b", re.IGNORECASE
+)
+
+
+def _conditions(question: str, cells: AttachedCells) -> list[tuple[int, int, str]]:
+    """Where a question says COLUMN=VALUE of this dataset: start, end, selection."""
+    found = []
+    for column in sorted(cells.columns, key=len, reverse=True):
+        pattern = rf"(?<![\w.]){re.escape(column)}\s*(?:==?|\bis\b)\s*[\"']?"
+        for match in re.finditer(pattern, question, re.IGNORECASE):
+            if value := _value_at(question, match.end(), column, cells):
+                end = match.end() + len(value)
+                end += question[end : end + 1] in ("'", '"')
+                found.append((match.start(), end, cells.spelled_out(f"{column}={value}")))
+    for match in re.finditer(r"\bindex\s*=\s*\d+(?::\d+)?(?:,\d+(?::\d+)?)*", question):
+        found.append((match.start(), match.end(), cells.spelled_out(match[0])))
+    return found
+
+
+def _value_at(question: str, start: int, column: str, cells: AttachedCells) -> str:
+    """The longest value of a column that the question goes on with."""
+    rest = question[start:].casefold()
+    values = {str(value) for value in cells.column(column).astype(str).unique()}
+    fitting = [
+        value
+        for value in values
+        if value and rest.startswith(value.casefold()) and not rest[len(value) :][:1].isalnum()
+    ]
+    return max(fitting, key=len, default="")
+
+
+def _clusters(question: str, cells: AttachedCells) -> list[tuple[int, int, str]]:
+    """Where a question says "cluster 3", and which column of clusters that is of."""
+    found = []
+    names = {name.lower(): name for name in cells.columns}
+    columns = [names[name] for name in kinds.CLUSTERS if name in names]
+    for match in _CLUSTER.finditer(question):
+        for column in columns:
+            if match["value"] in set(cells.column(column).astype(str)):
+                selection = cells.spelled_out(f"{column}={match['value']}")
+                found.append((match.start(), match.end(), selection))
+                break
+    return found
+
+
+def plan(asked: Slotted, these: These, *, named: bool = False) -> CellPlan | None:
+    """The question about the cells that this is, or None if it is another kind of question.
+
+    Parameters
+    ----------
+    asked
+        The question with slots for its terms.
+    these
+        The cells that are meant.
+    named
+        Whether the question itself spells a selection, and so surely is about cells.
+    """
+    text = re.sub(r"^(?:and|so|ok|but|then) ", "", " ".join(asked.words))
+    about = named or _ABOUT_CELLS.search(text) is not None or not asked.mentions
+    for name, pattern in _PATTERNS:
+        match = pattern.search(text)
+        if match is None:
+            continue
+        slots = _slots(CELL_TOOLS[name], asked)
+        if slots is None or (name == "compare" and asked.mentions):
+            continue
+        if not about and name not in ("why_not", "expressed", "expressing_types"):
+            continue
+        return CellPlan(name, f"asks {match[0]!r} of the attached cells", slots)
+    if these.against and named:
+        return CellPlan("compare", "names two selections of the attached cells")
+    return None
+
+
+def _slots(tool: CellTool, asked: Slotted) -> tuple[int, ...] | None:
+    """The slots a tool takes; None where the question's terms are not those it takes."""
+    letters = [word[1] for word in asked.words if re.fullmatch(r"@[A-Z]\d", word)]
+    if not tool.takes:
+        return () if set(letters) <= {"C"} and len(letters) < 2 else None
+    places = [i for i, letter in enumerate(letters) if letter in tool.takes[0]]
+    return (places[-1],) if len(places) == 1 and len(letters) == 1 else None

@@ -1,0 +1,113 @@
+"""What a follow-up means: references, the last question changed in one place, nothing guessed."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.followups import resolve
+from agent.memory import Turn
+from kg.embedded import EmbeddedGraph
+from kg.graph import KnowledgeGraph
+
+LYMPHOCYTE, T, B, GZMB = "CL:0000542", "CL:0000084", "CL:0000236", "HGNC:4709"
+MS4A1, CD8, NK = "HGNC:7315", "CL:0000625", "CL:0000623"
+
+
+def turn(tool: str, *terms: str, listed: tuple[str, ...] = (), **more: str) -> Turn:
+    return Turn("?", tool=tool, terms=terms, listed=listed, status="ok", **more)
+
+
+@pytest.mark.parametrize(
+    ("question", "before", "text"),
+    [
+        ("What are its markers?", turn("definition", B), f"What are the markers of {B}?"),
+        ("And its markers?", turn("definition", B), f"the markers of {B}?"),
+        ("What does it develop into?", turn("definition", B), f"What does {B} develop into?"),
+        ("Is the latter a B cell?", turn("related", T, B), f"Is {B} a B cell?"),
+        ("What does this gene do?", turn("gene_in_type", GZMB, T), f"What does {GZMB} do?"),
+        ("What is a monocyte?", turn("definition", B), "What is a monocyte?"),
+        ("Is it true that a T cell is a B cell?", turn("definition", B),
+         "Is it true that a T cell is a B cell?"),
+        ("How do the two differ?", turn("related", T, B), f"How do {T} and {B} differ?"),
+    ],
+)  # fmt: skip
+def test_references(small: KnowledgeGraph, question: str, before: Turn, text: str) -> None:
+    assert resolve(question, [before], small).text == text
+
+
+def test_its_markers_are_those_of_a_cell_type_even_after_a_gene(small: KnowledgeGraph) -> None:
+    turns = [turn("definition", B), turn("function", GZMB)]
+    assert resolve("What are its markers?", turns, small).text == f"What are the markers of {B}?"
+
+
+@pytest.mark.parametrize(
+    ("question", "before", "tool", "terms"),
+    [
+        ("and for B cells?", turn("is_marker", MS4A1, T), "is_marker", (MS4A1, B)),
+        ("and GZMB?", turn("is_marker", MS4A1, T), "is_marker", (GZMB, T)),
+        ("and MS4A1?", turn("markers", T), "is_marker", (MS4A1, T)),
+        ("what about its parent?", turn("definition", T), "definition", (LYMPHOCYTE,)),
+        ("and its parent class?", turn("is_marker", MS4A1, B), "is_marker", (MS4A1, LYMPHOCYTE)),
+        ("why not B cells?", turn("is_a", CD8, T), "is_a", (CD8, B)),
+        ("what about the second one?", turn("subtypes", LYMPHOCYTE, listed=(T, B)), "subtypes",
+         (B,)),
+        ("why?", turn("is_a", T, B), "is_a", (T, B)),
+    ],
+)  # fmt: skip
+def test_the_last_question_changed_in_one_place(
+    small: KnowledgeGraph, question: str, before: Turn, tool: str, terms: tuple[str, ...]
+) -> None:
+    meant = resolve(question, [before], small)
+    assert (meant.tool, meant.terms) == (tool, terms)
+
+
+@pytest.mark.parametrize(
+    ("question", "before", "tool", "terms"),
+    [
+        ("and GZMB?", turn("cells.what", selection="k=1"), "cells.expressed", (GZMB,)),
+        ("and B cells?", turn("cells.why_not", T, selection="k=1"), "cells.why_not", (B,)),
+        ("why not B cells?", turn("cells.what", selection="k=1"), "cells.why_not", (B,)),
+        ("what about B cells?", turn("cells.sure", selection="k=1"), "cells.whether", (B,)),
+        ("what about its parent?", turn("cells.what", listed=(T,)), "supertypes", (T,)),
+    ],
+)  # fmt: skip
+def test_after_a_question_about_the_cells(
+    small: KnowledgeGraph, question: str, before: Turn, tool: str, terms: tuple[str, ...]
+) -> None:
+    meant = resolve(question, [before], small, cells=True)
+    assert (meant.tool, meant.terms) == (tool, terms)
+    assert meant.selection == before.selection or tool == "supertypes"
+
+
+@pytest.mark.parametrize("question", ["Are they T cells?", "why?", "What are these cells?"])
+def test_they_are_the_attached_cells(small: KnowledgeGraph, question: str) -> None:
+    before = turn("cells.what", selection="k=1", listed=(B,))
+    assert resolve(question, [before], small, cells=True).text == question
+    lost = resolve(question, [turn("cells.what", data="x.h5ad")], small)
+    assert "x.h5ad, which is not attached" in lost.lacking
+
+
+@pytest.mark.parametrize(
+    ("question", "before", "missing"),
+    [
+        ("Is the third one a T cell?", turn("subtypes", LYMPHOCYTE, listed=(T, B)), "only 2"),
+        ("what about the second gene?", turn("subtypes", LYMPHOCYTE, listed=(T, B)), "none"),
+        ("which of them express GZMB?", turn("definition", T), "lists anything"),
+        ("what about its parent?", turn("definition", "CL:0000738"), "no parent class"),
+        ("and in mouse?", turn("cells.what", selection="k=1"), "not attached"),
+        ("and in mouse?", turn("function", GZMB), "no mouse orthologue of GZMB"),
+    ],
+)
+def test_what_is_missing_is_said(
+    small: KnowledgeGraph, question: str, before: Turn, missing: str
+) -> None:
+    assert missing in resolve(question, [before], small).lacking
+
+
+@pytest.mark.assets
+def test_the_gene_of_the_other_organism(real: EmbeddedGraph) -> None:
+    meant = resolve("and in mouse?", [turn("function", GZMB)], real)
+    assert (meant.tool, meant.terms) == ("function", ("MGI:109267",))
+    back = resolve("and in human?", [turn("function", *meant.terms)], real)
+    assert back.terms == (GZMB,)
+    assert resolve("why not NK?", [turn("is_a", T, B)], real).terms == (T, NK)
