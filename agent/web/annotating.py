@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -13,13 +13,14 @@ from agent.web.models import AnnotateRequest, MarkerDocument, SummaryDocument, T
 from data.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from agent.annotate import AnnotateConfig
+    from agent.annotate import AnnotateConfig, Knowledge
     from agent.annotation import MarkerEvidence
     from agent.web.jobs import Job
+    from kg.graph import KnowledgeGraph
 
-__all__ = ["annotated", "checked", "summary", "written"]
+__all__ = ["annotated", "checked", "known", "summary", "written"]
 
 
 def checked(one: Dataset, body: AnnotateRequest) -> AnnotateConfig:
@@ -48,7 +49,7 @@ def annotated(
     one: Dataset, config: AnnotateConfig | None, job: Job | None, graph: str | None
 ) -> dict[str, int]:
     """Annotate a dataset, and keep what was found with it."""
-    from agent.annotate import annotate_cells, knowledge
+    from agent.annotate import annotate_cells
     from agent.lookup import open_graph
 
     def tell(done: int, total: int) -> None:
@@ -56,7 +57,7 @@ def annotated(
             job.tell(done, total, "annotating cells")
 
     found = annotate_cells(
-        one.cells, config, known=knowledge(open_graph(graph)), progress=tell if job else None
+        one.cells, config, known=known(open_graph(graph)), progress=tell if job else None
     )
     if job is not None:
         job.tell(job.done, job.total, "keeping the answers")
@@ -66,6 +67,14 @@ def annotated(
     # What is written to the file alone would be the largest part in memory.
     one.annotation = replace(found, embedding=np.zeros((0, 0), dtype=np.float32))
     return {"n_cells": found.n_cells, "abstained": found.abstained}
+
+
+def known(graph: KnowledgeGraph) -> Knowledge:
+    """What annotation knows beforehand, read once a process."""
+    from agent.annotate import knowledge
+
+    # Graphs are kept by identity; the protocol does not say that they can be.
+    return cast("Callable[[object], Knowledge]", knowledge)(graph)
 
 
 def _keep_embedding(

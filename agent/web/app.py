@@ -115,10 +115,10 @@ def warm_up(config: ServeConfig) -> None:
 
     with suppress(CelloquyError, OSError):
         import data.h5ad  # noqa: F401 - its import takes seconds
-        from agent.annotate import knowledge
         from agent.lookup import open_graph
         from agent.qa import Agent
+        from agent.web.annotating import known
 
         graph = open_graph(config.graph)
         Agent(graph).ask("What is a T cell?")
-        knowledge(graph)
+        known(graph)

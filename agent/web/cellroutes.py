@@ -113,13 +113,15 @@ def select(session: Visitor, limits: Limits, body: SelectionRequest) -> Selectio
         raise BadInput("no cell is selected; draw around some, or choose a group")
     while len(session.selections) >= limits.most_selections:
         session.selections.pop(next(iter(session.selections)))
+    name = _unused(body.name or how, session, one)
     made = Selection(
         id=secrets.token_urlsafe(9),
-        name=body.name or how,
+        name=name,
         dataset=one.id,
         how=how,
         n_cells=n,
         packed=np.packbits(mask),
+        text=_text(body, name),
     )
     session.selections[made.id] = made
     return _said(made, one)
@@ -157,6 +159,22 @@ def _chosen(
     if body.answer is not None:
         return _group(one.answers("answer"), body.answer), body.answer
     return _combined(session, one, body)
+
+
+def _unused(name: str, session: Session, one: Dataset) -> str:
+    """The name, or with a number where another selection of the dataset is called so."""
+    taken = {s.name for s in session.selections.values() if s.dataset == one.id}
+    tries = (name if i == 1 else f"{name} ({i})" for i in range(1, len(taken) + 2))
+    return next(one for one in tries if one not in taken)
+
+
+def _text(body: SelectionRequest, name: str) -> str:
+    """How answers write a selection: by a column of the table of cells where it is one."""
+    if body.column is not None:
+        return f"{body.column}={body.value or ''}"
+    if body.answer is not None:
+        return f"celloquy_cell_type={body.answer}"
+    return f"selection={' '.join(name.split())}"
 
 
 def _group(found: Colouring, name: str) -> NDArray[np.bool_]:

@@ -11,15 +11,17 @@ from agent.web.asking import Tell, stream, watched
 from agent.web.models import AskRequest
 from agent.web.serving import Limits, Visitor
 from agent.web.sessions import Session
+from data.errors import BadInput
 
 if TYPE_CHECKING:
     from agent.answer import Answer
+    from agent.web.attaching import PageCells
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["conversation"])
 
-_KEPT = 200  # answers that an export holds
+_KEPT = 200  # turns that are remembered, and that an export holds
 
 
 @router.post(
@@ -49,9 +51,27 @@ def _answered(session: Session, body: AskRequest, tell: Tell) -> Answer:
     tell("routing", "")
     with session.asking:  # one question at a time: each may lean on the one before
         conversation = session.conversation
+        conversation.cells = _cells(session, body, tell)
         answer = watched(lambda: conversation.say(body.question), tell)
         del conversation.answers[:-_KEPT]
+        del conversation.memory.turns[:-_KEPT]
     return answer
+
+
+def _cells(session: Session, body: AskRequest, tell: Tell) -> PageCells | None:
+    """The cells that the question is about, where there are any."""
+    if body.dataset is None:
+        return None
+    dataset = session.dataset(body.dataset)
+    if dataset.about["unread"]:
+        return None  # its genes are not known: nothing can be said of its cells
+    from agent.web.attaching import attached
+
+    one, other = (session.selection(s) if s else None for s in (body.selection, body.other))
+    for selection in (one, other):
+        if selection is not None and selection.dataset != dataset.id:
+            raise BadInput(f"{selection.name} is a selection of another dataset; select anew")
+    return attached(session, dataset, one, other, tell)
 
 
 @router.get("/conversation")

@@ -62,7 +62,7 @@ class Colouring:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Some cells of a dataset under a name."""
+    """Some cells of a dataset under a name; ``text`` is how answers write it."""
 
     id: str
     name: str
@@ -70,6 +70,7 @@ class Selection:
     how: str
     n_cells: int
     packed: NDArray[np.uint8]
+    text: str
 
     def mask(self, n_cells: int) -> NDArray[np.bool_]:
         """Which cells are meant."""
@@ -78,7 +79,10 @@ class Selection:
 
 @dataclass(eq=False)
 class Dataset:
-    """A dataset in its folder; made where its file was prepared."""
+    """A dataset in its folder; made where its file was prepared.
+
+    ``attached`` is what questions about its cells have computed (:mod:`agent.web.attaching`).
+    """
 
     id: str
     name: str
@@ -87,6 +91,7 @@ class Dataset:
     most_drawn: int
     about: dict[str, Any] = field(default_factory=dict)
     annotation: Annotation | None = None
+    attached: Any = None
     lock: threading.RLock = field(default_factory=threading.RLock)
     _genes: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     _cells: CellMatrix | None = None

@@ -26,7 +26,10 @@ class Cancelled(Exception):
 
 @dataclass
 class Job:
-    """One piece of work; ``done`` of ``total`` in the units of ``stage``."""
+    """One piece of work; ``done`` of ``total`` in the units of ``stage``.
+
+    ``heard`` is called after every step.
+    """
 
     kind: str
     dataset: str
@@ -37,6 +40,7 @@ class Job:
     total: int = 0
     error: str = ""
     result: Any = None
+    heard: Callable[[], None] | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -52,6 +56,8 @@ class Job:
             raise Cancelled
         self.done, self.total = done, total
         self.stage = stage or self.stage
+        if self.heard is not None:
+            self.heard()
 
     def cancel(self) -> None:
         """Ask it to stop; it does at its next step."""

@@ -12,7 +12,6 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -50,26 +49,22 @@ class Session:
     selections: dict[str, Selection] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     asking: threading.Lock = field(default_factory=threading.Lock)
-    _open: ExitStack = field(default_factory=ExitStack)
 
     @cached_property
     def conversation(self) -> Conversation:
         """The conversation, opened with the first question."""
         from agent.chat import Conversation
         from agent.lookup import open_graph
-        from agent.memory import Memory
+        from agent.memory import Scratch
         from agent.qa import Agent
 
-        self.folder.mkdir(parents=True, exist_ok=True)
-        memory = self._open.enter_context(Memory.open("page", self.folder / "threads.sqlite"))
         graph: KnowledgeGraph = open_graph(self.graph)
-        return Conversation(Agent(graph), memory)
+        return Conversation(Agent(graph), Scratch())
 
     def forget(self) -> None:
         """Begin the conversation anew."""
         if "conversation" in self.__dict__:
-            self.conversation.memory.forget()
-            self.conversation.answers.clear()
+            self.conversation.forget()
 
     def dataset(self, id: str) -> Dataset:
         """One of its datasets.
@@ -113,7 +108,6 @@ class Session:
             self.remove(dataset)
         for job in self.jobs.values():
             job.cancel()
-        self._open.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

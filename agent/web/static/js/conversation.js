@@ -114,13 +114,16 @@ function finish(box, answer, event) {
 // The answer's text, with a button for each evidence key; the text itself is never markup.
 function prose(answer, box) {
   const known = new Map(answer.citations.map((one) => [one.key, one]));
-  const paragraph = make("p");
-  for (const part of answer.answer.split(/(\[E\d+(?:, ?E\d+)*\])/)) {
-    const keys = /^\[E\d/.test(part) ? part.slice(1, -1).split(/, ?/) : [];
-    if (!keys.length) paragraph.append(part);
-    else for (const key of keys) paragraph.append(known.has(key) ? chip(known.get(key), box) : `[${key}]`);
-  }
-  return make("div", { class: "prose" }, paragraph);
+  const sentences = answer.answer.length > 320 ? answer.answer.split(/(?<=\]\.) (?=\S)/) : answer.answer.split(/ (?=Sources?: [^.]*\.?$)/);
+  return make("div", { class: "prose" }, sentences.map((sentence) => {
+    const paragraph = make("p", { class: /^Sources?: /.test(sentence) ? "soft sources" : null });
+    for (const part of sentence.split(/(\[E\d+(?:, ?E\d+)*\])/)) {
+      const keys = /^\[E\d/.test(part) ? part.slice(1, -1).split(/, ?/) : [];
+      if (!keys.length) paragraph.append(part);
+      else for (const key of keys) paragraph.append(known.has(key) ? chip(known.get(key), box) : `[${key}]`);
+    }
+    return paragraph;
+  }));
 }
 
 function chip(citation, box) {

@@ -73,20 +73,35 @@ function bar(name, share, kind = "") {
 
 // A figure computed from the attached cells; shares are drawn, and a gene can be shown on the picture.
 function cells(citation) {
-  const gene = /^([A-Z0-9][\w.-]*) is detected in /.exec(citation.text)?.[1];
-  const shares = [...citation.text.matchAll(/([\d.]+) %/g)].map((match) => Number(match[1]) / 100);
-  const drawn = gene && shares.length ? [bar("these cells", shares[0]), shares.length > 1 && bar("others", shares[1], "other")] : [];
+  const { gene, figures = {} } = citation;
+  const drawn = "share" in figures ? [bar("these cells", figures.share), "share_outside" in figures && bar("the others", figures.share_outside, "other")] : [];
   return [
     make("p", {}, citation.text),
     ...drawn,
-    make("dl", { class: "facts" }, make("dt", {}, "computed"), make("dd", {}, citation.statistic ?? "from the file"), make("dt", {}, "over"), make("dd", {}, `${number(citation.n_cells ?? 0)} cells`)),
+    numbers(citation, ["share", "share_outside"]),
     gene && make("p", {}, make("button", { type: "button", class: "link", onclick: () => tell("gene", gene) }, `Colour the picture by ${gene}`)),
   ];
 }
 
+// The other figures of a statistic, by name, and what they were computed over.
+function numbers(citation, drawn) {
+  const rows = Object.entries(citation.figures ?? {}).filter(([name]) => !drawn.includes(name)).map(([name, value]) => [name.replaceAll("_", " "), Number.isInteger(value) ? number(value) : value.toPrecision(3)]);
+  if (citation.n_cells) rows.push(["computed over", `${number(citation.n_cells)} cells, from the file`]);
+  return make("dl", { class: "facts" }, rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+}
+
+// A term that was an answer, and where it lies in the ontology: its path up to "cell".
 function prediction(citation) {
+  const where = make("div");
+  if (citation.id) {
+    get("path", { a: citation.id, b: "CL:0000000" })
+      .then((found) => found.path.edges.length && where.replaceChildren(make("p", { class: "soft" }, "Where it lies in the Cell Ontology"), tree(found.path)))
+      .catch((error) => where.replaceChildren(make("p", { class: "soft" }, error.message)));
+  }
   return [
     make("p", {}, citation.text),
+    "share" in (citation.figures ?? {}) && bar("of the cells", citation.figures.share),
+    where,
     make("dl", { class: "facts" }, make("dt", {}, "how good"), make("dd", {}, citation.measured), make("dt", {}, "beside"), make("dd", {}, citation.baseline)),
   ];
 }

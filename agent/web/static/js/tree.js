@@ -35,7 +35,7 @@ function layered(nodes, edges) {
   edges.forEach((edge, i) => level.push(level[i] + (edge.subject === nodes[i].id ? 1 : -1)));
   const top = Math.max(...level), bottom = Math.min(...level), peak = level.indexOf(top);
   const turns = peak > 0 && peak < nodes.length - 1;
-  const width = turns ? 2 * BOX.width + 60 : BOX.width + 120;
+  const width = turns ? 2 * BOX.width + 60 : BOX.width + 80;
   const side = [BOX.width / 2 + 10, width - BOX.width / 2 - 10];
   const places = nodes.map((_, i) => ({
     x: !turns || i === peak ? width / 2 : side[i < peak ? 0 : 1],
