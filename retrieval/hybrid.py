@@ -1,11 +1,13 @@
 """Search: words and vectors fused, and the sentence that is worth quoting.
 
-Citations are ranked by BM25 over the whole citation and by the cosine of its best window. The two
+Citations are ranked by words over the whole citation and by the cosine of its best window. The two
 are added on their own scales, the BM25 score as a share of the highest that the query allows
-(S. Bruch, S. Gai, A. Ingber, An Analysis of Fusion Functions for Hybrid Retrieval, TOIS 2023): a
-question in other words meets few of an abstract's, and words then count for little. Reciprocal
-ranks (G. Cormack, C. Clarke, S. Büttcher, SIGIR 2009) cannot tell that case, and are kept for
-comparison. A second model may re-rank the head of the list. Knows nothing of files.
+(S. Bruch, S. Gai, A. Ingber, An Analysis of Fusion Functions for Hybrid Retrieval, TOIS 2023). In
+a hybrid search words also count where a near one stands in their stead
+(:mod:`retrieval.nearwords`): a question in other words shares few with its abstract, and which
+ones is mostly chance. A search by words alone is plain BM25. Reciprocal ranks (G. Cormack, C.
+Clarke, S. Büttcher, SIGIR 2009) are kept for comparison. A second model may re-rank the head of
+the list. Knows nothing of files.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from data.errors import BadInput
 from retrieval.docstore import Docstore, Stored
 from retrieval.filters import Filters
-from retrieval.lexical import K1, B, best, query_terms, tokens
+from retrieval.lexical import K1, B, Near, best, query_terms, tokens
 from retrieval.medline import stored_text
 from retrieval.passages import Passage, Span, sentences
 
@@ -31,8 +33,9 @@ __all__ = ["Dense", "Expand", "Fusion", "Mode", "Ranked", "Rerank", "Searcher"]
 
 Mode = Literal["hybrid", "dense", "lexical"]
 
-Fusion = Literal["sum", "reciprocal"]
-"""How a hybrid search joins its two rankings."""
+Fusion = Literal["near", "exact", "reciprocal"]
+"""How a hybrid search joins its two rankings: by sums, near words counted too or only those of the
+query; or by reciprocal ranks."""
 
 Expand: TypeAlias = Callable[[str], Sequence[str]]
 """Gives other names of the things that a query names."""
@@ -40,9 +43,13 @@ Expand: TypeAlias = Callable[[str], Sequence[str]]
 Rerank: TypeAlias = Callable[[str, Sequence[str]], Sequence[float]]
 """Scores texts for a query, as a cross-encoder does."""
 
-COSINE = 0.65
-"""Share of the cosine in the sum: the middle of a plateau (.6 to .7) on PubMedQA's questions, alone
-and among 18,440 other abstracts; see docs/experiments/retrieval.md."""
+COSINE = 0.75
+"""Share of the cosine in the sum. From .6 to .8 the ranking hardly changes; chosen on titles of the
+sample and tests/golden/paraphrases_tuning.tsv (docs/experiments/retrieval.md)."""
+
+FLOOR = 0.42
+"""Least cosine of a hit for a query of which the index knows no word. Of 305 gibberish queries 2
+have a window nearer; of 160 paraphrased questions 2 have none (docs/experiments/retrieval.md)."""
 
 RRF = 60
 """The constant of the paper, where it was chosen in pilot runs and found not to be critical."""
@@ -54,7 +61,7 @@ RERANKED = 50
 """Citations that a re-ranking model reads."""
 
 EXPANSION = 0.3
-"""Weight of a word that only a synonym brings; see docs/experiments.md for on and off."""
+"""Weight of a word that only a synonym brings; see docs/experiments/retrieval.md for on and off."""
 
 # The mean length of an abstract's sentence, in terms (measured on the 2021 sample).
 _SENTENCE = 20
@@ -72,6 +79,10 @@ class Ranked:
     window: int | None = None
 
 
+Hit: TypeAlias = tuple[int, float, int]
+"""Citation, cosine, and the number of the window that has it."""
+
+
 class Dense(Protocol):
     """What the fusion needs of a vector index."""
 
@@ -80,8 +91,11 @@ class Dense(Protocol):
 
     def search(
         self, query: NDArray[np.float32], limit: int, docs: NDArray[np.int64] | None
-    ) -> list[tuple[int, float, int]]:
-        """Citation, cosine and window of the best windows, one a citation, best first."""
+    ) -> list[Hit]:
+        """The best windows, one a citation, best first."""
+
+    def near(self, words: Sequence[str]) -> Near:
+        """For each word others that are near it; nothing where none are known."""
 
 
 class Searcher:
@@ -119,9 +133,11 @@ class Searcher:
         mode: Mode,
         filters: Filters | None = None,
         expand: Expand | None = None,
-        fusion: Fusion = "sum",
+        fusion: Fusion = "near",
     ) -> list[Ranked]:
-        """The best citations, best first."""
+        """The best citations, best first; none where nothing answers to the query."""
+        import numpy as np
+
         if k < 1:
             raise BadInput(f"k is {k}; expected a positive number of results")
         terms = query_terms(query)
@@ -129,64 +145,59 @@ class Searcher:
             raise BadInput(f"the query {query!r} has no word to search for; give at least one")
         allowed = self.docs.allowed(filters) if filters else None
         depth = max(DEPTH, k)
+        more = _expanded(query, terms, expand)
+        words = shares = None
         lists: dict[str, list[int]] = {}
-        words: NDArray[np.float32] | None = None
+        if mode != "dense":
+            near = self._near(more, mode, fusion)
+            words = self.docs.lexical.scores(more, near)
+            shares = words / (self.docs.lexical.highest(terms, near) or 1.0)
+            shares = np.minimum(shares, 1.0) ** (1 if near else 2)
+            lists["lexical"] = [doc for doc, _ in best(words, depth, allowed)]
         cosines: dict[int, float] = {}
         window: dict[int, int] = {}
-        if mode != "dense":
-            words = self.docs.lexical.scores(_expanded(query, terms, expand))
-            lists["lexical"] = [doc for doc, _ in best(words, depth, allowed)]
         if mode != "lexical":
-            assert self.dense is not None, "the caller resolves the mode first"
-            vector = self.dense.encode([query])
-            found = self.dense.search(vector, depth, allowed)
+            found, others = self._nearest(query, depth, allowed, lists.get("lexical", ()))
             lists["dense"] = [doc for doc, _, _ in found]
-            if mode == "hybrid" and fusion == "sum":
-                found += self._others(vector, lists)
-            cosines = {doc: cosine for doc, cosine, _ in found}
-            window = {doc: passage for doc, _, passage in found}
-        if words is None:
-            scores = cosines
+            cosines = {doc: cosine for doc, cosine, _ in found + others}
+            window = {doc: passage for doc, _, passage in found + others}
+            if not any(map(self.docs.lexical.count, more)):
+                for name, docs in lists.items():
+                    lists[name] = [doc for doc in docs if cosines.get(doc, 0.0) >= FLOOR]
+        if mode == "dense":
+            scores = {doc: cosines[doc] for doc in lists["dense"]}
         elif mode == "lexical":
+            assert words is not None
             scores = {doc: float(words[doc]) for doc in lists["lexical"]}
         elif fusion == "reciprocal":
             scores = fuse(lists.values())
         else:
-            scores = self._sums(words, cosines, lists, self.docs.lexical.highest(terms))
-        ranks: dict[int, dict[str, int]] = {}
-        for name in ("dense", "lexical"):
-            for place, doc in enumerate(lists.get(name, ()), start=1):
-                ranks.setdefault(doc, {})[name] = place
-        order = sorted(scores, key=lambda doc: (-scores[doc], doc))
-        rows = [Ranked(doc, scores[doc], ranks[doc], window.get(doc)) for doc in order]
+            assert shares is not None
+            scores = _sums(shares, cosines, lists)
+        rows = _ordered(scores, lists, window)
         if self.rerank is not None:
             rows = self._reranked(query, rows[: max(RERANKED, k)])
         return rows[:k]
 
-    def _others(
-        self, vector: NDArray[np.float32], lists: Mapping[str, Sequence[int]]
-    ) -> list[tuple[int, float, int]]:
-        """Cosines of the citations that only the words found."""
+    def _near(self, terms: Mapping[str, float], mode: Mode, fusion: Fusion) -> Near:
+        """Near words, where they count."""
+        if mode != "hybrid" or fusion != "near":
+            return {}
+        assert self.dense is not None, "the caller resolves the mode first"
+        return self.dense.near(list(terms))
+
+    def _nearest(
+        self, query: str, depth: int, allowed: NDArray[np.int64] | None, others: Sequence[int]
+    ) -> tuple[list[Hit], list[Hit]]:
+        """The nearest citations, and those of ``others`` that are not among them."""
         import numpy as np
 
-        assert self.dense is not None
-        rest = sorted(set(lists["lexical"]) - set(lists["dense"]))
-        return self.dense.search(vector, len(rest), np.array(rest, np.int64)) if rest else []
-
-    @staticmethod
-    def _sums(
-        words: NDArray[np.float32],
-        cosines: Mapping[int, float],
-        lists: Mapping[str, Sequence[int]],
-        highest: float,
-    ) -> dict[int, float]:
-        """The weighted sums; a citation without vectors yet has its words alone."""
-        docs = {doc for found in lists.values() for doc in found}
-        shares = {doc: float(words[doc]) / highest if doc < len(words) else 0.0 for doc in docs}
-        return {
-            doc: COSINE * cosines.get(doc, 0.0) + (1 - COSINE) * min(shares[doc], 1.0)
-            for doc in docs
-        }
+        assert self.dense is not None, "the caller resolves the mode first"
+        vector = self.dense.encode([query])
+        found = self.dense.search(vector, depth, allowed)
+        rest = sorted(set(others) - {doc for doc, _, _ in found})
+        more = self.dense.search(vector, len(rest), np.array(rest, np.int64)) if rest else []
+        return found, more
 
     def _reranked(self, query: str, rows: list[Ranked]) -> list[Ranked]:
         assert self.rerank is not None
@@ -252,6 +263,30 @@ def fuse(lists: Iterable[Sequence[int]]) -> dict[int, float]:
         for place, doc in enumerate(docs, start=1):
             fused[doc] += 1 / (RRF + place)
     return dict(fused)
+
+
+def _sums(
+    shares: NDArray[np.float32], cosines: Mapping[int, float], lists: Mapping[str, Sequence[int]]
+) -> dict[int, float]:
+    """The weighted sums; a citation without vectors yet has its words alone."""
+    docs = {doc for found in lists.values() for doc in found}
+    return {
+        doc: COSINE * cosines.get(doc, 0.0)
+        + (1 - COSINE) * (float(shares[doc]) if doc < len(shares) else 0.0)
+        for doc in docs
+    }
+
+
+def _ordered(
+    scores: Mapping[int, float], lists: Mapping[str, Sequence[int]], window: Mapping[int, int]
+) -> list[Ranked]:
+    """Citations by falling score, each with its places in the lists."""
+    ranks: dict[int, dict[str, int]] = {}
+    for name in ("dense", "lexical"):
+        for place, doc in enumerate(lists.get(name, ()), start=1):
+            ranks.setdefault(doc, {})[name] = place
+    order = sorted(scores, key=lambda doc: (-scores[doc], doc))
+    return [Ranked(doc, scores[doc], ranks[doc], window.get(doc)) for doc in order]
 
 
 def _expanded(query: str, terms: dict[str, float], expand: Expand | None) -> dict[str, float]:

@@ -81,7 +81,7 @@ class LiteratureIndex:
         *,
         mode: Mode = "hybrid",
         expand: Expand | None = None,
-        fusion: Fusion = "sum",
+        fusion: Fusion = "near",
     ) -> list[Ranked]:
         """The best citations without quotes: what an evaluation needs."""
         return self.searcher.rank(query, k, mode=mode, expand=expand, fusion=fusion)

@@ -17,14 +17,17 @@ import re
 import sqlite3
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["PAGE", "SCHEMA", "Lexical", "best", "query_terms", "tokens"]
+__all__ = ["PAGE", "SCHEMA", "Lexical", "Near", "best", "query_terms", "tokens"]
+
+Near: TypeAlias = Mapping[str, Mapping[str, float]]
+"""For a term, other terms that count in its stead, each with what one occurrence counts."""
 
 K1 = 1.2
 B = 0.75
@@ -183,41 +186,84 @@ class Lexical:
         """
         return best(self.scores(terms), limit, allowed)
 
-    def scores(self, terms: Mapping[str, float]) -> NDArray[np.float32]:
-        """The BM25 score of every document by number; 0 where there is none, or it is no more."""
+    def scores(self, terms: Mapping[str, float], near: Near | None = None) -> NDArray[np.float32]:
+        """The BM25 score of every document by number; 0 where there is none, or it is no more.
+
+        With ``near``, a term's frequency in a document is its own and its share of the others',
+        and so is the number of documents it stands in.
+        """
         import numpy as np
 
         norm = self._norms()
         scores = np.zeros(len(norm), np.float32)
         for term, weight in terms.items():
-            rows = self._db.execute("SELECT docs, counts FROM postings WHERE term = ?", (term,))
-            blobs = rows.fetchall()
-            idf = self._idf(sum(len(counts) for _, counts in blobs))
-            for docs_blob, counts_blob in blobs:
-                docs = np.frombuffer(docs_blob, np.uint32)
-                counts = np.frombuffer(counts_blob, np.uint8).astype(np.float32)
-                counts /= counts + norm[docs]
-                counts *= np.float32(weight * idf * (K1 + 1))
-                scores[docs] += counts  # a document stands once in a term's postings
+            docs, counts, n = self._frequencies(term, (near or {}).get(term, {}), len(norm))
+            counts /= counts + norm[docs]
+            counts *= np.float32(weight * self._idf(n) * (K1 + 1))
+            scores[docs] += counts  # a document stands once in a term's postings
         return scores
 
-    def highest(self, terms: Mapping[str, float]) -> float:
+    def highest(self, terms: Mapping[str, float], near: Near | None = None) -> float:
         """What no document's score can pass: every term met as often as one likes."""
-        weights = self.weights(terms)
+        weights = self.weights(terms, near)
         return sum(weight * weights[term] * (K1 + 1) for term, weight in terms.items())
 
-    def weights(self, terms: Mapping[str, float]) -> dict[str, float]:
-        """Each term's inverse document frequency, for choosing among sentences."""
+    def weights(self, terms: Iterable[str], near: Near | None = None) -> dict[str, float]:
+        """Each term's inverse document frequency."""
         self._norms()
-        found = {}
-        for term in terms:
-            row = self._db.execute(
-                "SELECT coalesce(sum(length(counts)), 0) FROM postings WHERE term = ?", (term,)
-            ).fetchone()
-            found[term] = self._idf(row[0])
-        return found
+        return {
+            term: self._idf(
+                self.count(term)
+                + sum(
+                    share * self.count(other) for other, share in (near or {}).get(term, {}).items()
+                )
+            )
+            for term in terms
+        }
 
-    def _idf(self, n: int) -> float:
+    def count(self, term: str) -> int:
+        """How many documents have a term, some that are no more among them."""
+        query = "SELECT coalesce(sum(length(counts)), 0) FROM postings WHERE term = ?"
+        return int(self._db.execute(query, (term,)).fetchone()[0])
+
+    def frequent(self, least: int, most: int) -> list[str]:
+        """The terms that at least so many documents have, most frequent first, at most so many."""
+        rows = self._db.execute(
+            "SELECT term FROM postings GROUP BY term HAVING sum(length(counts)) >= ? "
+            "ORDER BY sum(length(counts)) DESC, term LIMIT ?",
+            (least, most),
+        )
+        return [row[0] for row in rows]
+
+    def _frequencies(
+        self, term: str, others: Mapping[str, float], size: int
+    ) -> tuple[NDArray[Any], NDArray[np.float32], float]:
+        """Documents with a term or with others in its stead, how often, and how many they are."""
+        import numpy as np
+
+        docs, counts = self._postings(term)
+        if not others:
+            return docs, counts, len(docs)
+        total = np.zeros(size, np.float32)
+        total[docs] = counts
+        n = float(len(docs))
+        for other, share in others.items():
+            docs, counts = self._postings(other)
+            total[docs] += np.float32(share) * counts
+            n += share * len(docs)
+        held = np.flatnonzero(total)
+        return held, total[held], n
+
+    def _postings(self, term: str) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+        import numpy as np
+
+        query = "SELECT docs, counts FROM postings WHERE term = ?"
+        rows = self._db.execute(query, (term,)).fetchall()
+        docs = np.frombuffer(b"".join(row[0] for row in rows), np.uint32)
+        counts = np.frombuffer(b"".join(row[1] for row in rows), np.uint8)
+        return docs, counts.astype(np.float32)
+
+    def _idf(self, n: float) -> float:
         return math.log1p((max(self._live - n, 0) + 0.5) / (n + 0.5))
 
     def _norms(self) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """The dense side of a literature index: windows encoded, a FAISS index made, queries answered.
 
-A window is encoded with its title in front, which tells a methods paragraph what it is about.
+A window is encoded with its title in front, which tells a methods paragraph what it is about; the
+corpus's words are encoded one by one, to tell which are near (:mod:`retrieval.nearwords`).
 Encoding goes on where it was stopped; a small change adds to and removes from the FAISS index, a
 large one builds it again from the stored vectors.
 """
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from data.errors import CelloquyError, Missing
 from retrieval.dense import VectorIndex, choose
+from retrieval.nearwords import NearWords
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from retrieval.docstore import Docstore
+    from retrieval.lexical import Near
     from retrieval.vectors import VectorStore
 
 __all__ = ["BATCH", "Encoder", "Semantic", "embed", "refresh", "why_not"]
@@ -82,9 +85,16 @@ def embed(
 
 
 def refresh(
-    folder: Path, store: VectorStore, encoder: Encoder, known: dict[str, Any] | None
+    folder: Path,
+    docs: Docstore,
+    store: VectorStore,
+    encoder: Encoder,
+    known: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Bring the FAISS index up to the stored vectors, in a new file; returns its description."""
+    """Bring the FAISS index up to the stored vectors, and the words' vectors up to the corpus.
+
+    Both are new files; returns their description.
+    """
     n = len(store)
     kind = choose(n, encoder.dimension)
     built_with = n
@@ -102,8 +112,14 @@ def refresh(
     serial = 1 + (int(known["file"].split("-")[1].split(".")[0]) if known else 0)
     name = f"dense-{serial}.faiss"
     index.save(folder / name)
+    words = f"words-{serial}.npz"
+    old = None
+    if known and "words" in known and known["fingerprint"] == encoder.fingerprint:
+        old = NearWords.load(folder / known["words"])
+    NearWords.build(docs.lexical, encoder.encode, old).save(folder / words)
     return {
         "file": name,
+        "words": words,
         "encoder": encoder.name,
         "fingerprint": encoder.fingerprint,
         "dimension": encoder.dimension,
@@ -150,10 +166,19 @@ class Semantic:
         self._encoder = encoder
         self._lock = Lock()
         self._loaded: tuple[VectorIndex, Encoder] | None = None
+        self._words: NearWords | None = None
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of texts."""
         return self._load()[1].encode(texts)
+
+    def near(self, words: Sequence[str]) -> Near:
+        """For each word others that are near it; nothing where the index knows none."""
+        _, encoder = self._load()
+        with self._lock:
+            if self._words is None and "words" in self._dense:
+                self._words = NearWords.load(_there(self._folder / self._dense["words"]))
+        return self._words.near(words, encoder.encode) if self._words else {}
 
     def search(
         self, query: NDArray[np.float32], limit: int, docs: NDArray[np.int64] | None
@@ -205,7 +230,11 @@ def _loaded(name: str) -> Encoder:
 
 
 def _load(folder: Path, dense: dict[str, Any]) -> VectorIndex:
-    path = folder / dense["file"]
+    path = _there(folder / dense["file"])
+    return VectorIndex.load(path, dense["kind"], dense["nprobe"], dense["recall"])
+
+
+def _there(path: Path) -> Path:
     if not path.exists():
         raise CelloquyError("the literature index was changed meanwhile; open it again")
-    return VectorIndex.load(path, dense["kind"], dense["nprobe"], dense["recall"])
+    return path

@@ -155,18 +155,19 @@ class Writer:
         try:
             embed(docs, store, encoder, progress)
             old = self.manifest.dense
-            new = refresh(self.folder, store, encoder, old)
+            new = refresh(self.folder, docs, store, encoder, old)
         finally:
             docs.close()
             store.close()
-        for name in (VECTORS, new["file"]):
+        for name in (VECTORS, new["file"], new["words"]):
             self.manifest.files[name] = manifests.seal(self.folder, name)
-        if old:
-            del self.manifest.files[old["file"]]
+        gone = [old[name] for name in ("file", "words") if name in old] if old else []
+        for name in gone:
+            del self.manifest.files[name]
         self.manifest.dense = new
         manifests.save(self.folder, self.manifest)
-        if old:
-            (self.folder / old["file"]).unlink(missing_ok=True)
+        for name in gone:
+            (self.folder / name).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Seal what was opened."""
@@ -253,7 +254,7 @@ def recover(folder: Path) -> Manifest:
 
 def _clear(folder: Path) -> None:
     for path in folder.iterdir():
-        if path.suffix in {".sqlite", ".faiss", ".json", ".new"} or path.match("*-journal"):
+        if path.suffix in {".sqlite", ".faiss", ".npz", ".json", ".new"} or path.match("*-journal"):
             path.unlink()
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["index_app", "search"]
 
+ABSTAINED = 3
+"""Exit code of a search that found nothing, as of a question that has no answer."""
+
 index_app = typer.Typer(
     name="index", help="The literature index: build, add, delete, stats.", no_args_is_help=True
 )
@@ -51,7 +54,10 @@ def search(
     index: Folder = None,
     json: AsJson = False,
 ) -> int:
-    """Search the literature; every result is a verbatim quote with its PMID and offsets."""
+    """Search the literature; every result is a verbatim quote with its PMID and offsets.
+
+    Exit code 3 where no passage answers to the query.
+    """
     from dataclasses import asdict
 
     from retrieval.filters import Filters
@@ -67,11 +73,11 @@ def search(
     if json:
         emit_json({"query": query, "results": [asdict(passage) for passage in passages]})
     elif not passages:
-        typer.echo("nothing found")
-    else:
-        for place, passage in enumerate(passages, start=1):
-            typer.echo(_shown(place, passage))
-    return 0
+        asked = " with these filters" if filters != Filters() else ""
+        typer.echo(f"no passage of the index answers to {query!r}{asked}")
+    for place, passage in enumerate(() if json else passages, start=1):
+        typer.echo(_shown(place, passage))
+    return 0 if passages else ABSTAINED
 
 
 @index_app.command("build")

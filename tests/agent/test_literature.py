@@ -76,9 +76,23 @@ def test_filters(
     folder: Path, capfd: pytest.CaptureFixture[str], more: list[str], pmids: list[str]
 ) -> None:
     words = ["search", "neurons kinases", "--json", "--mode", "lexical", "--index", str(folder)]
-    assert run([*words, *more]) == 0
+    assert run([*words, *more]) == (0 if pmids else 3)
     found = json.loads(capfd.readouterr().out)["results"]
     assert sorted(row["pmid"] for row in found) == pmids
+
+
+@pytest.mark.parametrize("mode", ["lexical", "hybrid"])
+def test_nothing_found_is_an_abstention(
+    folder: Path, capfd: pytest.CaptureFixture[str], mode: str
+) -> None:
+    words = ["--quiet", "search", "qwxzzy", "--mode", mode, "--index", str(folder)]
+    assert run(words) == 3
+    assert capfd.readouterr().out == "no passage of the index answers to 'qwxzzy'\n"
+    assert run([*words, "--json"]) == 3
+    assert json.loads(capfd.readouterr().out) == {"query": "qwxzzy", "results": []}
+    assert run([*words[:2], "neurons", *words[3:], "--journal", "Nature"]) == 3
+    out = capfd.readouterr().out
+    assert out == "no passage of the index answers to 'neurons' with these filters\n"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +144,7 @@ def test_a_damaged_index_is_one_line_and_can_be_built_anew(
     content = bytearray(database.read_bytes())
     content[len(content) // 2] ^= 1
     database.write_bytes(content)
-    assert run(["search", "kinase", "--index", str(folder)]) == 1
+    assert run(["search", "kinases", "--index", str(folder)]) == 1
     said = capfd.readouterr().err
     assert said.count("\n") == 1
     assert "index build --fresh" in said

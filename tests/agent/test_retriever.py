@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_documents_are_quotes_with_their_places(folder: Path) -> None:
     with open_index(folder, encoder=LittleEncoder()) as index:
-        found = LiteratureRetriever(index=index, k=2).invoke("what do neurons do?")
+        found = LiteratureRetriever(index=index, k=2).invoke("neurons fired, neurons fell")
         assert {document.id for document in found} == {"PMID:1", "PMID:2"}
         for one in found:
             text = index.text(one.metadata["pmid"])

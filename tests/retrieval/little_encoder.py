@@ -17,7 +17,8 @@ class LittleEncoder:
         self.encoded = 0
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        self.encoded += len(texts)
+        # Of windows: a word of the corpus, which is encoded too, has no space.
+        self.encoded += sum(" " in text for text in texts)
         vectors = np.full((len(texts), self.dimension), 1e-3, np.float32)
         for row, text in zip(vectors, texts, strict=True):
             for word in text.lower().split():

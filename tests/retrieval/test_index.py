@@ -250,7 +250,7 @@ def test_no_index_says_what_to_run(tmp_path: Path) -> None:
 def test_a_flipped_byte_in_any_file_is_refused(copied: Path, tmp_path: Path) -> None:
     rng = random.Random(1)
     files = [path for path in sorted(copied.iterdir()) if path.stat().st_size]
-    assert {path.suffix for path in files} == {".json", ".sqlite", ".faiss"}
+    assert {path.suffix for path in files} == {".json", ".sqlite", ".faiss", ".npz"}
     for path in files:
         content = path.read_bytes()
         places = {0, len(content) - 1, *(rng.randrange(len(content)) for _ in range(20))}

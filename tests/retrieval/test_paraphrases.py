@@ -12,6 +12,7 @@ from retrieval.medline import Citation, read_xml, stored_text
 from training.evaluate_retrieval import read_questions
 
 QUESTIONS = Path(__file__).parents[1] / "golden" / "paraphrases.tsv"
+TUNING = QUESTIONS.with_name("paraphrases_tuning.tsv")
 # Words that carry no content, beyond those that the index itself leaves out.
 LITTLE = """
 than more most less out up down over under again so them its own while after before between
@@ -26,6 +27,13 @@ def test_there_are_at_least_a_hundred_and_none_twice() -> None:
     questions = read_questions(QUESTIONS)
     assert len(questions) >= 100
     assert len({question for _, question in questions}) == len(questions)
+
+
+def test_nothing_was_tuned_on_an_abstract_that_is_scored() -> None:
+    scored, tuned = read_questions(QUESTIONS), read_questions(TUNING)
+    assert len(tuned) >= 100
+    for column in (0, 1):
+        assert not {row[column] for row in scored} & {row[column] for row in tuned}
 
 
 @pytest.mark.assets
