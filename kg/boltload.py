@@ -1,9 +1,12 @@
 """Copy the built graph file to a server that speaks Bolt: in batches, resumable, idempotent.
 
 Each batch and the note of how far the load has come are one transaction, so that a loader killed
-at any moment leaves whole batches only, and the next run goes on after the last of them. A server
-that holds another graph is emptied of it first (of Celloquy's own labels only). The last
-transaction writes the mark without which :class:`kg.cypher.CypherGraph` refuses to read.
+at any moment leaves whole batches only, and the next run goes on after the last of them. The note
+is read in that transaction too: a batch that is there already, because the answer to its commit
+was lost or because another loader wrote it, is not written again. Rows are therefore created, not
+merged, which is several times faster. A server that holds another graph is emptied of it first
+(of Celloquy's own labels only). The last transaction writes the mark without which
+:class:`kg.cypher.CypherGraph` refuses to read.
 """
 
 from __future__ import annotations
@@ -11,28 +14,39 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
+from data.errors import CelloquyError
 from kg import schema
-from kg.boltschema import CONSTRAINTS, TYPES, edge_row, entries_of, term_row
-from kg.cypher import Connection, Server
+from kg.boltschema import (
+    CONSTRAINTS,
+    LABELS,
+    TYPES,
+    edge_row,
+    entries_of,
+    entry_row,
+    hierarchy_rows,
+    layout,
+    term_row,
+)
+from kg.cypher import Before, Connection, Server
 from kg.embedded import EmbeddedGraph
-from kg.terms import Term
+from kg.terms import Category
 
 __all__ = ["BATCH", "Report", "identity", "load"]
 
 BATCH = 1_000
 """Rows a transaction: servers take them from a few hundred to some ten thousand equally fast."""
 
-_LABELS = ("Term", "Name", "Word", "Release", "Count", "Load")
-
 Progress = Callable[[str, int, int], None]
 """Called with the part, how much of it is there, and how much it has."""
 
 T = TypeVar("T")
-Statements = list[tuple[str, dict[str, Any]]]
+Row = dict[str, Any]
+Statements = list[tuple[str, Row]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +95,19 @@ class _Load:
 
     def run(self) -> Report:
         self._make_room()
-        parts: list[tuple[str, int, Iterable[Any], Callable[[list[Any]], Statements]]] = [
-            ("terms", self._total("term"), self.graph.all_terms(), self._terms),
-            ("edges", self._total("edge"), self.graph.all_edges(), self._edges),
-            ("names", self.graph.count_names(), self.graph.all_names(), self._names),
+        stats = self.graph.stats()
+        terms, edges = (sum(c.n for c in stats if c.kind == k) for k in ("term", "edge"))
+        words, hierarchies = self._word_rows(), self._hierarchy_rows()
+        parts: list[tuple[str, int, Iterable[Row], Callable[[list[Row]], Statements]]] = [
+            ("terms", terms, self._term_rows(), _nodes("Term")),
+            ("edges", edges, map(edge_row, self.graph.all_edges()), _relationships),
+            ("names", self.graph.count_names(), self._name_rows(), _nodes("Name")),
+            ("words", len(words), words, _nodes("Word")),
+            ("hierarchies", len(hierarchies), hierarchies, _nodes("Hierarchy")),
         ]
         rows = {part: self._part(part, total, some, make) for part, total, some, make in parts}
-        words = self._word_rows()
-        rows["words"] = self._part("words", len(words), words, self._words)
         self._finish()
         return Report(rows, self.written)
-
-    def _total(self, kind: str) -> int:
-        return sum(count.n for count in self.graph.stats() if count.kind == kind)
 
     # --- where the load stands -------------------------------------------------------------------
 
@@ -103,7 +117,7 @@ class _Load:
         if rows and rows[0]["graph"] == self.identity:
             return
         # The marks go last: a stopped emptying is then found here again.
-        for label in _LABELS:
+        for label in LABELS:
             query = f"MATCH (n:{label}) WITH n LIMIT $batch DETACH DELETE n"
             while self.server.read(f"MATCH (n:{label}) RETURN n LIMIT 1"):
                 self.server.write([(query, {"batch": self.batch})])
@@ -112,7 +126,7 @@ class _Load:
     def _mark(self, part: str, done: int) -> tuple[str, dict[str, Any]]:
         return (
             "MERGE (l:Load {part: $part}) SET l.graph = $graph, l.done = $done, l.layout = $layout",
-            {"part": part, "graph": self.identity, "done": done, "layout": schema.layout()},
+            {"part": part, "graph": self.identity, "done": done, "layout": layout()},
         )
 
     def _done(self, part: str) -> int:
@@ -120,77 +134,75 @@ class _Load:
         return int(rows[0]["done"]) if rows else 0
 
     def _part(
-        self, part: str, total: int, rows: Iterable[T], make: Callable[[list[T]], Statements]
+        self, part: str, total: int, rows: Iterable[Row], make: Callable[[list[Row]], Statements]
     ) -> int:
         done = self._done(part)
         self.progress(part, done, total)
-        for some in _batches(islice(rows, done, None), self.batch):
-            self.server.write([*make(some), self._mark(part, done + len(some))])
-            done += len(some)
-            self.written += len(some)
+        for statements, n in _ahead(
+            (make(some), len(some)) for some in _batches(islice(rows, done, None), self.batch)
+        ):
+            found = self.server.write(
+                [*statements, self._mark(part, done + n)], self._at(part, done)
+            )
+            if found not in (done, done + n):
+                raise CelloquyError(
+                    f"another load into {self.server.connection.uri} is at work on the {part}; "
+                    "wait until it has ended, and run again"
+                )
+            self.written += n if found == done else 0
+            done += n
             self.progress(part, done, total)
         return done
+
+    def _at(self, part: str, done: int) -> Before:
+        """How far the load is, with a lock on it: two loaders never write the same batch."""
+        query = "MERGE (l:Load {part: $part}) SET l.graph = $graph RETURN coalesce(l.done, 0) AS n"
+        return query, {"part": part, "graph": self.identity}, done
 
     def _finish(self) -> None:
         releases = [asdict(one) for one in self.graph.releases.values()]
         counts = [asdict(one) for one in self.graph.stats()]
+        notices = [
+            {"number": number, "source": source, "text": text}
+            for number, (source, text) in enumerate(self.graph.notices())
+        ]
         self.server.write(
             [
                 ("UNWIND $rows AS row MERGE (r:Release {source: row.source}) SET r += row",
                  {"rows": releases}),
                 ("UNWIND $rows AS row MERGE (c:Count {kind: row.kind, type: row.type, "
                  "source: row.source, release: row.release}) SET c.n = row.n", {"rows": counts}),
+                ("UNWIND $rows AS row MERGE (n:Notice {number: row.number}) SET n = row",
+                 {"rows": notices}),
                 self._mark("all", 1),
             ]
         )  # fmt: skip
 
     # --- rows ------------------------------------------------------------------------------------
 
-    def _terms(self, terms: list[Term]) -> Statements:
-        rows = [term_row(term, self._above(term)) for term in terms]
-        return [("UNWIND $rows AS row MERGE (t:Term {id: row.id}) SET t += row.properties",
-                 {"rows": rows})]  # fmt: skip
+    def _term_rows(self) -> Iterator[Row]:
+        below = self.graph.all_counts()
+        every = self.graph.all_above()
+        following = next(every, None)
+        for term in self.graph.all_terms():
+            above = []
+            if following is not None and following[0] == term.id:
+                above = following[1]
+                following = next(every, None)
+            yield term_row(term, above, below.get(term.id, {}))
 
-    def _above(self, term: Term) -> Iterator[tuple[int, list[str], list[int]]]:
-        """Ancestors by closure, left out where they are those of the closure before."""
-        before: dict[str, int] = {term.id: 0}
-        for closure, predicates in enumerate(schema.CLOSURES):
-            found = dict(self.graph.ancestors(term.id, predicates))
-            if found != before:
-                yield closure, list(found), list(found.values())
-            before = found
+    def _name_rows(self) -> Iterator[Row]:
+        return (entry_row(number, entry) for number, entry in self.graph.all_names())
 
-    def _edges(self, edges: list[Any]) -> Statements:
-        by_type: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for edge in edges:
-            by_type[TYPES[edge.predicate]].append(edge_row(edge))
-        return [
-            (
-                "UNWIND $rows AS row MATCH (a:Term {id: row.subject}), (b:Term {id: row.object}) "
-                f"MERGE (a)-[r:{kind} {{key: row.key}}]->(b) SET r += row.properties",
-                {"rows": rows},
-            )
-            for kind, rows in by_type.items()
-        ]
+    def _hierarchy_rows(self) -> list[Row]:
+        """The edges within each category, over everything that leads up."""
+        rows: list[Row] = []
+        for category in Category:
+            triples = self.graph.triples(schema.CLOSURES[-1], within=category)
+            rows += hierarchy_rows(category, triples, len(rows))
+        return rows
 
-    def _names(self, names: list[tuple[int, Any]]) -> Statements:
-        rows = [
-            {
-                "entry": number,
-                "properties": {
-                    "key": entry.key,
-                    "text": entry.text,
-                    "scope": entry.scope.value,
-                    "id": entry.id,
-                    "category": entry.category.value,
-                },
-            }
-            for number, entry in names
-        ]
-        return [("UNWIND $rows AS row MERGE (n:Name {entry: row.entry}) SET n += row.properties",
-                 {"rows": rows})]  # fmt: skip
-
-    def _word_rows(self) -> list[dict[str, Any]]:
+    def _word_rows(self) -> list[Row]:
         """Every word of the names, with the numbers of the names that contain it by category."""
         counted: Counter[str] = Counter()
         entries: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -198,17 +210,39 @@ class _Load:
             for word in set(entry.key.split()):
                 counted[word] += 1
                 entries[word][entries_of(entry.category)].append(number)
-        return [
-            {"word": word, "properties": {"n": counted[word], **entries[word]}}
-            for word in sorted(counted)
-        ]
+        return [{"word": word, "n": counted[word], **entries[word]} for word in sorted(counted)]
 
-    def _words(self, rows: list[dict[str, Any]]) -> Statements:
-        return [("UNWIND $rows AS row MERGE (w:Word {word: row.word}) SET w += row.properties",
-                 {"rows": rows})]  # fmt: skip
+
+def _nodes(label: str) -> Callable[[list[Row]], Statements]:
+    query = f"UNWIND $rows AS row CREATE (n:{label}) SET n = row"
+    return lambda rows: [(query, {"rows": rows})]
+
+
+def _relationships(rows: list[Row]) -> Statements:
+    by_type: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_type[TYPES[row["properties"]["predicate"]]].append(row)
+    return [
+        (
+            "UNWIND $rows AS row MATCH (a:Term {id: row.subject}) MATCH (b:Term {id: row.object}) "
+            f"CREATE (a)-[r:{kind}]->(b) SET r = row.properties",
+            {"rows": some},
+        )
+        for kind, some in by_type.items()
+    ]
 
 
 def _batches(rows: Iterable[T], size: int) -> Iterator[list[T]]:
     rows = iter(rows)
     while some := list(islice(rows, size)):
         yield some
+
+
+def _ahead(values: Iterable[T]) -> Iterator[T]:
+    """The values, each made in a thread of its own while the one before it is at work."""
+    rows = iter(values)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, rows, None)
+        while (value := coming.result()) is not None:
+            coming = pool.submit(next, rows, None)
+            yield value

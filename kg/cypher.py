@@ -20,14 +20,25 @@ from typing import Any
 
 from data.errors import AssetMissing, BadInput, CelloquyError, DependencyMissing, ServerUnavailable
 from kg import schema
-from kg.boltschema import edge_of, entries_of, entry_of, term_of, types
+from kg.boltschema import (
+    ancestors_of,
+    edge_of,
+    entries_of,
+    entry_of,
+    layout,
+    term_of,
+    triples_of,
+    types,
+)
 from kg.graph import CANDIDATES, Count, Direction, LexicalEntry, by_shared_words
 from kg.lexicon import normalise
 from kg.terms import IS_A, Category, Curie, Edge, Release, Term
 
-__all__ = ["Connection", "CypherGraph", "Server"]
+__all__ = ["Before", "Connection", "CypherGraph", "Server"]
 
 Rows = list[dict[str, Any]]
+Before = tuple[str, dict[str, Any], object]
+"""A query with one row of one column, its parameters, and the value it must give."""
 
 _SCHEMES = ("bolt://", "bolt+s://", "bolt+ssc://", "neo4j://", "neo4j+s://", "neo4j+ssc://")
 _STORED = {frozenset(some): closure for closure, some in enumerate(schema.CLOSURES)}
@@ -83,7 +94,9 @@ class Server:
             auth=(connection.user, connection.password) if connection.password else None,
             connection_timeout=connection.connect,
             connection_acquisition_timeout=connection.connect + connection.timeout,
-            max_transaction_retry_time=connection.connect,
+            # A server that is gone is noticed within a second and a half, retries included.
+            max_transaction_retry_time=min(1.0, connection.connect),
+            initial_retry_delay=0.2,
             # That a label is not there yet is no news on an empty database.
             notifications_min_severity="OFF",
         )
@@ -132,18 +145,30 @@ class Server:
         ):
             return session.execute_read(work)
 
-    def write(self, statements: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Run several statements in one managed transaction: all of them happen, or none."""
+    def write(
+        self, statements: Sequence[tuple[str, dict[str, Any]]], before: Before | None = None
+    ) -> Any:
+        """Run several statements in one managed transaction: all of them happen, or none.
 
-        def work(transaction: Any) -> None:
+        After ``before``, they happen only if its query gives what it says; returns what it gave.
+        """
+
+        def work(transaction: Any) -> Any:
+            found = None
+            if before is not None:
+                query, parameters, expected = before
+                found = transaction.run(query, parameters).single(strict=True)[0]
+                if found != expected:
+                    return found
             for query, parameters in statements:
                 transaction.run(query, parameters).consume()
+            return found
 
         with (
             self._errors(),
             self._driver.session(database=self.connection.database) as session,
         ):
-            session.execute_write(work)
+            return session.execute_write(work)
 
     def define(self, statement: str) -> None:
         """Run one definition of a constraint or an index, in a transaction of its own."""
@@ -177,7 +202,7 @@ class CypherGraph:
         server = Server(connection)
         try:
             found = server.read("MATCH (l:Load {part: 'all'}) RETURN l.layout AS layout")
-            if not found or found[0]["layout"] != schema.layout():
+            if not found or found[0]["layout"] != layout():
                 what = "of another version" if found else "or only a part of one"
                 raise AssetMissing(
                     f"{connection.uri} holds no graph {what}; run: celloquy kg load "
@@ -217,6 +242,13 @@ class CypherGraph:
             "c.release AS release, c.n AS n ORDER BY kind DESC, type, source, release"
         )
         return [Count(**row) for row in rows]
+
+    def notices(self) -> Sequence[tuple[str, str]]:
+        """What readers and build passed over or refused, as pairs of source and words."""
+        rows = self._server.read(
+            "MATCH (n:Notice) RETURN n.source AS source, n.text AS text ORDER BY n.number"
+        )
+        return [(row["source"], row["text"]) for row in rows]
 
     # --- terms ---------------------------------------------------------------------------------
 
@@ -380,22 +412,30 @@ class CypherGraph:
         *,
         evidence: Iterable[str] = (),
         taxon: Curie | None = None,
+        within: Category | None = None,
     ) -> Sequence[tuple[Curie, Curie, Curie]]:
         """Every (subject, predicate, object) that is stated, once, and not negated, in order."""
         kinds = types(wanted := sorted(set(predicates)))
         if not wanted or kinds is None:
             return []
         codes = sorted(set(evidence))
-        asked = (*wanted, None, *codes, None, taxon)
+        if within and not codes and taxon is None and set(wanted) <= set(schema.CLOSURES[-1]):
+            return self._hierarchy(wanted, within)
+        asked = (*wanted, None, *codes, None, taxon, within)
         kept = self._bulk.get(asked)
         if kept is None:
             filters = " AND r.evidence_code IN $evidence" if codes else ""
             filters += " AND r.taxon = $taxon" if taxon is not None else ""
+            if within:
+                filters += "".join(
+                    f" AND {end}.category = $within AND NOT {end}.obsolete" for end in "ab"
+                )
             rows = self._server.read(
                 f"MATCH (a:Term)-[r{kinds}]->(b:Term) WHERE NOT r.negated{filters} "
                 "RETURN DISTINCT r.predicate AS predicate, a.id AS subject, b.id AS object",
                 evidence=codes,
                 taxon=taxon,
+                within=within.value if within else None,
             )
             # A hundred thousand rows, the same for every measure of similarity: sorted here, since
             # that takes the server seconds, and the last answer is kept.
@@ -404,6 +444,18 @@ class CypherGraph:
             self._bulk = {asked: kept}
         return kept
 
+    def _hierarchy(
+        self, predicates: Sequence[Curie], within: Category
+    ) -> list[tuple[Curie, Curie, Curie]]:
+        """The edges of an ontology, which are stored apart: ten thousands of rows take seconds."""
+        rows = self._server.read(
+            "MATCH (h:Hierarchy) WHERE h.category = $category AND h.predicate IN $predicates "
+            "RETURN properties(h) AS h ORDER BY h.number",
+            category=within.value,
+            predicates=predicates,
+        )
+        return [triple for row in rows for triple in triples_of(row["h"])]
+
     # --- hierarchies ---------------------------------------------------------------------------
 
     def ancestors(self, id: Curie, predicates: Sequence[Curie] = (IS_A,)) -> Mapping[Curie, int]:
@@ -411,21 +463,51 @@ class CypherGraph:
         stored = _STORED.get(frozenset(predicates))
         if stored is None:
             return self._walk(id, predicates, up=True)
-        # Stored with the term, since Cypher would walk every path of the DAG; a closure that
-        # equals the one before it is left out.
-        last = range(stored, -1, -1)
-        ids = ", ".join(f"t.above_{closure}" for closure in last)
-        hops = ", ".join(f"t.hops_{closure}" for closure in last)
+        # Stored with the term, since Cypher would walk every path of the DAG.
         rows = self._server.read(
-            f"MATCH (t:Term {{id: $id}}) RETURN coalesce({ids}, [t.id]) AS ids, "
-            f"coalesce({hops}, [0]) AS hops",
+            f"MATCH (t:Term {{id: $id}}) RETURN coalesce({_last('above', stored)}, t.id) AS found",
             id=id,
         )
-        return dict(zip(rows[0]["ids"], rows[0]["hops"], strict=True)) if rows else {}
+        return ancestors_of(rows[0]["found"]) if rows else {}
 
     def descendants(self, id: Curie, predicates: Sequence[Curie] = (IS_A,)) -> Mapping[Curie, int]:
         """Every descendant with its distance in hops, the term itself (0) included."""
         return self._walk(id, predicates, up=False)
+
+    def count_terms(self, category: Category) -> int:
+        """How many current terms a category has."""
+        rows = self._server.read(
+            "MATCH (t:Term {category: $category}) WHERE NOT t.obsolete RETURN count(t) AS n",
+            category=category.value,
+        )
+        return int(rows[0]["n"])
+
+    def count_descendants(
+        self, ids: Iterable[Curie], category: Category, predicates: Sequence[Curie] = (IS_A,)
+    ) -> Mapping[Curie, int]:
+        """How many current terms of a category are at or below each of ``ids`` that exists."""
+        wanted = list(dict.fromkeys(ids))
+        stored = _STORED.get(frozenset(predicates))
+        number = "null" if stored is None else f"coalesce({_last('below', stored)}, 1)"
+        rows = self._server.read(
+            "UNWIND $ids AS id MATCH (t:Term {id: id}) RETURN t.id AS id, "
+            f"CASE WHEN t.category = $category THEN {number} END AS n",
+            ids=wanted,
+            category=category.value,
+        )
+        found = {row["id"]: row["n"] for row in rows}
+        for one in (one for one, n in found.items() if n is None):
+            found[one] = self._count_among(self.descendants(one, predicates), category)
+        return {one: found[one] for one in wanted if one in found}
+
+    def _count_among(self, ids: Iterable[Curie], category: Category) -> int:
+        rows = self._server.read(
+            "UNWIND $ids AS id MATCH (t:Term {id: id}) "
+            "WHERE t.category = $category AND NOT t.obsolete RETURN count(t) AS n",
+            ids=list(ids),
+            category=category.value,
+        )
+        return int(rows[0]["n"])
 
     def _walk(self, id: Curie, predicates: Sequence[Curie], *, up: bool) -> Mapping[Curie, int]:
         """Level by level, one query a level; the first level at which a node is met is nearest."""
@@ -457,3 +539,8 @@ class _Word:
 
 def _arrow(direction: Direction, kinds: str) -> str:
     return {"out": f"-[r{kinds}]->", "in": f"<-[r{kinds}]-", "both": f"-[r{kinds}]-"}[direction]
+
+
+def _last(name: str, closure: int) -> str:
+    """Properties of the stored closures, the last first: one is left out where it is as before."""
+    return ", ".join(f"t.{name}_{one}" for one in range(closure, -1, -1))

@@ -19,10 +19,11 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from kg import schema
-from kg.closure import decode, row
+from kg.closure import decode
 from kg.graph import CANDIDATES, Count, Direction, LexicalEntry, by_shared_words
 from kg.graphfile import default_path, ensure_built, is_current, open_database
 from kg.lexicon import normalise
+from kg.reach import PARAMETERS, Table, all_above, all_counts, current, marks, reach
 from kg.terms import IS_A, Category, Curie, Edge, Release, Scope, Synonym, Term
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ __all__ = ["EmbeddedGraph", "default_path", "ensure_built", "is_current"]
 # a single question stays fast, and a long run answers from memory.
 CONVERSIONS_BY_QUERY = 64
 LAST = "\U0010ffff"  # of all characters: after every word that begins alike
-# SQLite's smallest default limit of parameters in one statement is 999 in old builds.
-PARAMETERS = 900
 
 _EDGE = (
     "e.predicate, a.id, b.id, e.release, e.evidence, e.publications, e.negated, e.qualifiers, "
@@ -57,6 +56,7 @@ class EmbeddedGraph:
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db
         self._conversions = 0
+        self._among: tuple[Category, Mapping[int, Curie]] | None = None
         self.path = path
 
     @classmethod
@@ -132,7 +132,7 @@ class EmbeddedGraph:
             some = wanted[start : start + PARAMETERS]
             rows = self._db.execute(
                 f"SELECT {_TERM} FROM nodes n JOIN terms t USING (node) "
-                f"WHERE n.id IN ({_marks(some)}) ORDER BY n.node",
+                f"WHERE n.id IN ({marks(some)}) ORDER BY n.node",
                 some,
             )
             found.update((one[0], self._term(one)) for one in rows)
@@ -186,7 +186,7 @@ class EmbeddedGraph:
             some = wanted[start : start + PARAMETERS]
             rows = self._db.execute(
                 f"SELECT {_ENTRY} FROM lexicon l JOIN nodes n USING (node) "
-                f"WHERE l.key IN ({_marks(some)}) ORDER BY l.key, l.scope, l.node, l.text",
+                f"WHERE l.key IN ({marks(some)}) ORDER BY l.key, l.scope, l.node, l.text",
                 some,
             )
             for one in rows:
@@ -271,7 +271,7 @@ class EmbeddedGraph:
     ) -> Sequence[Edge]:
         """The node's edges in order; ``categories`` are those of the other end."""
         number = self._number(node)
-        chosen = _chosen_predicates(predicates)
+        chosen = schema.codes(predicates)
         if number is None or chosen is None:
             return []
         filters, values = _filters(chosen, categories, evidence)
@@ -294,10 +294,10 @@ class EmbeddedGraph:
     ) -> int:
         """How many edges the node has (its degree over ``predicates``)."""
         number = self._number(node)
-        chosen = _chosen_predicates(predicates)
+        chosen = schema.codes(predicates)
         if number is None or chosen is None:
             return 0
-        which = f" AND predicate IN ({_marks(chosen)})" if chosen else ""
+        which = f" AND predicate IN ({marks(chosen)})" if chosen else ""
         ends = {"out": ["subject"], "in": ["object"], "both": ["subject", "object"]}[direction]
         counted = [
             self._db.execute(
@@ -337,16 +337,17 @@ class EmbeddedGraph:
         *,
         evidence: Iterable[str] = (),
         taxon: Curie | None = None,
+        within: Category | None = None,
     ) -> Sequence[tuple[Curie, Curie, Curie]]:
         """Every (subject, predicate, object) that is stated, once, and not negated, in order."""
         where, values = "", list[object]()
         if evidences := sorted(set(evidence)):
-            where, values = f" AND evidence IN ({_marks(evidences)})", [*evidences]
+            where, values = f" AND evidence IN ({marks(evidences)})", [*evidences]
         if taxon is not None:
             where, values = where + " AND taxon = ?", [*values, taxon]
-        every = self._every_id
+        among = None if within is None else self._current(within)
         found: list[tuple[Curie, Curie, Curie]] = []
-        for code in _chosen_predicates(predicates) or ():
+        for code in schema.codes(predicates) or ():
             rows = self._db.execute(
                 "SELECT subject, object FROM edges WHERE edge BETWEEN "
                 "(SELECT first FROM spans WHERE predicate = ?) AND "
@@ -356,7 +357,14 @@ class EmbeddedGraph:
             )
             predicate = schema.CODES[code]
             # Equal pairs follow each other: edges are in order of subject and object.
-            found += [(every[a - 1], predicate, every[b - 1]) for (a, b), _ in groupby(rows)]
+            pairs = (pair for pair, _ in groupby(rows))
+            if among is None:
+                every = self._every_id
+                found += [(every[a - 1], predicate, every[b - 1]) for a, b in pairs]
+            else:
+                found += [
+                    (among[a], predicate, among[b]) for a, b in pairs if a in among and b in among
+                ]
         return found
 
     def _edge(self, found: tuple[Any, ...]) -> Edge:
@@ -387,44 +395,54 @@ class EmbeddedGraph:
         """Every descendant with its distance in hops, the term itself (0) included."""
         return self._reach(id, predicates, "descendants")
 
-    def _reach(self, id: Curie, predicates: Sequence[Curie], table: str) -> Mapping[Curie, int]:
+    def all_above(self) -> Iterator[tuple[Curie, list[tuple[int, list[Curie], Sequence[int]]]]]:
+        """The ancestors of every term that has any: stored closure, ids and hops, by id.
+
+        A closure that equals the one before it is left out.
+        """
+        every = self._every_id
+        for node, some in all_above(self._db):
+            read = [(closure, *decode(nodes, hops)) for closure, nodes, hops in some]
+            yield every[node - 1], [(c, [every[n - 1] for n in nodes], h) for c, nodes, h in read]
+
+    def all_counts(self) -> dict[Curie, dict[int, int]]:
+        """Current terms of its own category at or below each term, by stored closure.
+
+        A closure is left out where its number is that of the one before; a term where it is the
+        only one.
+        """
+        every = self._every_id
+        return {every[node - 1]: found for node, found in all_counts(self._db).items()}
+
+    def _reach(self, id: Curie, predicates: Sequence[Curie], table: Table) -> Mapping[Curie, int]:
         number = self._number(id)
         if number is None:
             return {}
-        wanted = frozenset(predicates)
-        if wanted not in _STORED:
-            return self._walk(number, _chosen_predicates(predicates), table)
-        first = row(number, 0)
-        found = self._db.execute(
-            f"SELECT nodes, hops FROM {table} WHERE row BETWEEN ? AND ? ORDER BY row DESC LIMIT 1",
-            (first, first + _STORED[wanted]),
-        ).fetchone()
-        if found is None:
-            return {id: 0}
-        nodes, hops = decode(*found)
+        nodes, hops = reach(self._db, number, predicates, table)
         return dict(zip(self._ids(nodes), hops, strict=True))
 
-    def _walk(self, start: int, chosen: list[int] | None, table: str) -> Mapping[Curie, int]:
-        """Over predicates whose closure is not stored: level by level."""
-        here, there = ("subject", "object") if table == "ancestors" else ("object", "subject")
-        found = {start: 0}
-        level, hop = [start], 0
-        while level and chosen:
-            hop += 1
-            following = []
-            for begin in range(0, len(level), PARAMETERS):
-                some = level[begin : begin + PARAMETERS]
-                rows = self._db.execute(
-                    f"SELECT DISTINCT {there} FROM edges WHERE {here} IN ({_marks(some)}) "
-                    f"AND predicate IN ({_marks(chosen)}) AND NOT negated",
-                    [*some, *chosen],
-                )
-                for (node,) in rows:
-                    if node not in found:
-                        found[node] = hop
-                        following.append(node)
-            level = following
-        return dict(zip(self._ids(list(found)), found.values(), strict=True))
+    def count_terms(self, category: Category) -> int:
+        """How many current terms a category has."""
+        return len(self._current(category))
+
+    def count_descendants(
+        self, ids: Iterable[Curie], category: Category, predicates: Sequence[Curie] = (IS_A,)
+    ) -> Mapping[Curie, int]:
+        """How many current terms of a category are at or below each of ``ids`` that exists."""
+        among = self._current(category).keys()
+        found = {}
+        for id_ in dict.fromkeys(ids):
+            number = self._number(id_)
+            if number is not None:
+                nodes, _ = reach(self._db, number, predicates, "descendants")
+                found[id_] = sum(node in among for node in nodes)
+        return found
+
+    def _current(self, category: Category) -> Mapping[int, Curie]:
+        """Numbers and ids of a category's current terms; the last category's are kept."""
+        if self._among is None or self._among[0] is not category:
+            self._among = category, current(self._db, category)
+        return self._among[1]
 
     def _number(self, id: Curie) -> int | None:
         found = self._db.execute("SELECT node FROM nodes WHERE id = ?", (id,)).fetchone()
@@ -437,7 +455,7 @@ class EmbeddedGraph:
             every = self._every_id
             return [every[node - 1] for node in nodes]
         rows = self._db.execute(
-            f"SELECT node, id FROM nodes WHERE node IN ({_marks(nodes)})", list(nodes)
+            f"SELECT node, id FROM nodes WHERE node IN ({marks(nodes)})", list(nodes)
         )
         names = dict(rows.fetchall())
         return [names[node] for node in nodes]
@@ -465,17 +483,17 @@ class EmbeddedGraph:
         chosen = [schema.CATEGORIES.index(category) for category in categories]
         rows = self._db.execute(
             "SELECT n.id, t.label FROM nodes n JOIN terms t USING (node) "
-            f"WHERE n.category IN ({_marks(chosen)}) AND NOT n.obsolete ORDER BY n.node",
+            f"WHERE n.category IN ({marks(chosen)}) AND NOT n.obsolete ORDER BY n.node",
             chosen,
         )
         graph = networkx.DiGraph()
         graph.add_nodes_from((id_, {"label": label}) for id_, label in rows)
-        codes = _chosen_predicates(predicates) or []
+        codes = schema.codes(predicates) or []
         edges = self._db.execute(
             "SELECT DISTINCT a.id, b.id, e.predicate FROM edges e "
             "JOIN nodes a ON a.node = e.subject JOIN nodes b ON b.node = e.object "
-            f"WHERE e.predicate IN ({_marks(codes)}) "
-            f"AND a.category IN ({_marks(chosen)}) AND b.category IN ({_marks(chosen)}) "
+            f"WHERE e.predicate IN ({marks(codes)}) "
+            f"AND a.category IN ({marks(chosen)}) AND b.category IN ({marks(chosen)}) "
             "AND NOT (e.negated OR a.obsolete OR b.obsolete) ORDER BY a.node, b.node, e.predicate",
             [*codes, *chosen, *chosen],
         )
@@ -487,13 +505,6 @@ class EmbeddedGraph:
         return graph
 
 
-_STORED = {frozenset(predicates): closure for closure, predicates in enumerate(schema.CLOSURES)}
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
-
-
 def _strings(array: str | None) -> tuple[str, ...]:
     return tuple(json.loads(array)) if array else ()
 
@@ -503,13 +514,6 @@ def _entry(found: tuple[Any, ...]) -> LexicalEntry:
     return LexicalEntry(key, text, schema.SCOPES[scope], id_, schema.CATEGORIES[category])
 
 
-def _chosen_predicates(predicates: Iterable[Curie]) -> list[int] | None:
-    """Codes of ``predicates``, empty for all; None where none of those named is known."""
-    wanted = set(predicates)
-    codes = [code for code, predicate in enumerate(schema.CODES) if predicate in wanted]
-    return None if wanted and not codes else codes
-
-
 def _filters(
     codes: list[int], categories: Iterable[Category], evidence: Iterable[str]
 ) -> tuple[str, list[object]]:
@@ -517,11 +521,11 @@ def _filters(
     evidences = sorted(set(evidence))
     parts: list[str] = []
     if codes:
-        parts.append(f" AND e.predicate IN ({_marks(codes)})")
+        parts.append(f" AND e.predicate IN ({marks(codes)})")
     if among:
-        parts.append(f" AND other.category IN ({_marks(among)})")
+        parts.append(f" AND other.category IN ({marks(among)})")
     if evidences:
-        parts.append(f" AND e.evidence IN ({_marks(evidences)})")
+        parts.append(f" AND e.evidence IN ({marks(evidences)})")
     return "".join(parts), [*codes, *among, *evidences]
 
 

@@ -115,11 +115,13 @@ class KnowledgeGraph(Protocol):
         *,
         evidence: Iterable[str] = (),
         taxon: Curie | None = None,
+        within: Category | None = None,
     ) -> Sequence[tuple[Curie, Curie, Curie]]:
         """Every (subject, predicate, object) that is stated, once, and not negated.
 
         The bulk read, for matrices and graph libraries. Only of the ``predicates`` given, by
         (predicate, subject, object); ``evidence`` and ``taxon`` filter the statements counted.
+        ``within`` a category: of those between two of its current terms.
         """
 
     def ancestors(self, id: Curie, predicates: Sequence[Curie] = (IS_A,)) -> Mapping[Curie, int]:
@@ -130,6 +132,17 @@ class KnowledgeGraph(Protocol):
 
     def descendants(self, id: Curie, predicates: Sequence[Curie] = (IS_A,)) -> Mapping[Curie, int]:
         """Every descendant with its distance in hops, the term itself (0) included."""
+
+    def count_terms(self, category: Category) -> int:
+        """How many current terms a category has."""
+
+    def count_descendants(
+        self, ids: Iterable[Curie], category: Category, predicates: Sequence[Curie] = (IS_A,)
+    ) -> Mapping[Curie, int]:
+        """How many current terms of a category are at or below each of ``ids`` that exists."""
+
+    def notices(self) -> Sequence[tuple[str, str]]:
+        """What readers and build passed over or refused, as pairs of source and words."""
 
     def stats(self) -> Sequence[Count]:
         """Terms, then edges, by type, source and release."""

@@ -9,11 +9,13 @@ exact limit for all terms: with degrees D and adjacency A,
     pi = (1 - damping) (I - damping D^-1 A)^-1
 
 which is what ``networkx.pagerank(alpha=damping, personalization={u: 1})`` approaches in row u. A
-term without edges keeps the walk to itself.
+term without edges keeps the walk to itself. One row alone is iterated, in milliseconds even for
+the Gene Ontology (:meth:`PageRank.row`): Golub & Varga 1961, doi:10.1007/BF01386013.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
@@ -28,6 +30,7 @@ from kg.terms import IS_A, Category, Curie
 __all__ = ["DAMPING", "THRESHOLD", "PageRank", "levels"]
 
 DAMPING = 0.9  # scCello, section 3 and its released code
+_EXACT = 1e-16  # what is left of the error when the iteration of a row ends
 THRESHOLD = 1e-4  # scCello's: walks that meet more rarely are one level
 
 
@@ -56,14 +59,15 @@ class PageRank:
         self.ids = tuple(ids)
         self.damping = damping
         self._index = {one: number for number, one in enumerate(self.ids)}
-        self._pairs = sorted(
-            {
-                (self._index[a], self._index[b])
-                for x, y in edges
-                for a, b in ((x, y), (y, x))
-                if x != y
-            }
-        )
+        ends = [(self._index[a], self._index[b]) for a, b in edges if a != b]
+        n = len(self.ids)
+        start, end = np.array(ends, dtype=np.int64).reshape(-1, 2).T
+        codes = np.unique(np.concatenate((start * n + end, end * n + start)))
+        start, end = np.divmod(codes, n) if n else (codes, codes)
+        alone = np.setdiff1d(np.arange(n), start)
+        self._from = np.concatenate((start, alone))
+        self._to = np.concatenate((end, alone))
+        self._degree = np.bincount(self._from, minlength=n).astype(np.float64)
 
     @classmethod
     def of(
@@ -75,9 +79,13 @@ class PageRank:
         damping: float = DAMPING,
     ) -> PageRank:
         """Read the current terms of ``categories`` and the edges between them."""
-        ids = sorted(term.id for category in categories for term in graph.terms_of(category))
-        known = set(ids)
-        edges = [(a, b) for a, _, b in graph.triples(predicates) if a in known and b in known]
+        among = list(categories)
+        ids = sorted(term.id for category in among for term in graph.terms_of(category))
+        if len(among) == 1:
+            edges = [(a, b) for a, _, b in graph.triples(predicates, within=among[0])]
+        else:
+            known = set(ids)
+            edges = [(a, b) for a, _, b in graph.triples(predicates) if {a, b} <= known]
         return cls(ids, edges, damping=damping)
 
     @cached_property
@@ -90,14 +98,9 @@ class PageRank:
         from scipy.sparse.linalg import splu
 
         n = len(self.ids)
-        degree = np.zeros(n)
-        rows, columns = np.array(self._pairs, dtype=np.int64).reshape(-1, 2).T
-        np.add.at(degree, rows, 1.0)
-        alone = np.flatnonzero(degree == 0)
-        rows, columns = np.concatenate((rows, alone)), np.concatenate((columns, alone))
-        degree[alone] = 1.0
         # Transposed, as the factors solve for columns: the columns found are the rows of pi.
-        steps = csc_array((self.damping / degree[rows], (columns, rows)), shape=(n, n))
+        along = self.damping / self._degree[self._from]
+        steps = csc_array((along, (self._to, self._from)), shape=(n, n))
         # Each row of I - damping P is dominated by its diagonal: no pivoting is needed.
         factors = splu(
             (eye_array(n) - steps).tocsc(),
@@ -112,12 +115,39 @@ class PageRank:
     def proximity(self, a: Curie, b: Curie) -> float:
         """``pi[a, b] / pi[b, b]``: how much of b's own share a walk from a gives it, in [0, 1]."""
         i, j = self._number(a), self._number(b)
-        return float(self.matrix[i, j] / self.matrix[j, j])
+        # From b instead of to b, which is one row: degree[a] pi[a, b] = degree[b] pi[b, a].
+        per_edge = self._row(j)[[i, j]] / self._degree[[i, j]]
+        return float(per_edge[0] / per_edge[1])
 
     def row(self, id: Curie) -> NDArray[np.float64]:
         """The share of its time that a walk from the term spends at each of ``ids``."""
-        found: NDArray[np.float64] = self.matrix[self._number(id)]
+        return self._row(self._number(id))
+
+    def _row(self, number: int) -> NDArray[np.float64]:
+        """One row of ``pi`` by the Chebyshev semi-iteration.
+
+        With D^-1/2 A D^-1/2, which is symmetric with eigenvalues in [-1, 1], it needs some 80
+        products where the power iteration needs 350; the order of all sums is fixed, so that
+        equal edges give equal numbers.
+        """
+        n = len(self.ids)
+        root = np.sqrt(self._degree)
+        weights = self.damping / (root[self._from] * root[self._to])
+        # x = weights x + restart is what is solved; the row is x with the roots taken out.
+        restart = np.zeros(n)
+        restart[number] = 1.0 - self.damping
+        # Each step leaves this share of the error of the one before.
+        rate = (1.0 - math.sqrt(1.0 - self.damping**2)) / self.damping
+        before, now, omega = np.zeros(n), restart, 2.0
+        for _ in range(math.ceil(math.log(_EXACT) / math.log(rate))):
+            omega = 1.0 / (1.0 - self.damping**2 * omega / 4.0)
+            stepped = np.bincount(self._from, weights * now[self._to], n) + restart
+            before, now = now, omega * (stepped - before) + before
+        found: NDArray[np.float64] = now * root / root[number]
         return found
+
+    def __contains__(self, id: Curie) -> bool:
+        return id in self._index
 
     def _number(self, id: Curie) -> int:
         try:

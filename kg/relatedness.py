@@ -1,18 +1,16 @@
 """How two terms are related: the path through their lowest common ancestor, and how closely.
 
-Puts :mod:`kg.ontology` (paths), :mod:`kg.similarity` and :mod:`kg.pagerank` (measures) together
-for one pair, as a user asks for it. The measures over a whole ontology are read once for each
-graph and kept. Knows ids, not names.
+Puts :mod:`kg.ontology` (paths) and :mod:`kg.closeness` (measures) together for one pair, as a user
+asks for it. Knows ids, not names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from data.errors import BadInput, UnknownTerm
+from kg.closeness import closeness, contents, proximity
 from kg.graph import KnowledgeGraph
 from kg.ontology import HIERARCHY, Resolved, meeting, resolve
 from kg.support import relation
@@ -27,15 +25,9 @@ from kg.terms import (
     Term,
 )
 
-if TYPE_CHECKING:
-    from kg.pagerank import PageRank
-    from kg.similarity import Similarity
-
 __all__ = ["OntologyPath", "relate", "upward"]
 
 _LETTERS = {"i": IS_A, "p": PART_OF}  # the letters of the Ontology Access Kit
-_WALKED = 6_000
-"""Terms of an ontology up to which all walks at once are held; more would take gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +36,8 @@ class OntologyPath:
 
     ``ancestors`` are the lowest common ancestors, the nearest first, each with its information
     content in nats. ``path`` is None, and ``distance`` with it, where there is none.
-    ``similarity`` has resnik, lin, jaccard and ppr; ppr is None where the ontology is too large
-    for all walks at once. ``notices`` say which obsolete id was followed.
+    ``similarity`` has resnik, lin, jaccard and ppr (of all current terms of the category).
+    ``notices`` say which obsolete id was followed.
     """
 
     a: Term
@@ -54,7 +46,7 @@ class OntologyPath:
     path: Path | None
     terms: Mapping[Curie, Term]
     predicates: tuple[Curie, ...]
-    similarity: Mapping[str, float | None]
+    similarity: Mapping[str, float]
     notices: tuple[str, ...] = ()
 
     @property
@@ -104,22 +96,18 @@ def relate(
         )
     leading = upward(predicates, one.category)
     met = meeting(graph, one.id, other.id, leading)
-    measures = _measures(graph, one.category, leading)
+    content = contents(graph, met.ancestors, one.category, leading)
     terms = graph.terms({*met.ancestors, *(met.path.nodes if met.path else ())})
-    small = len(measures) <= _WALKED
-    walks = _walks(graph, one.category, leading) if small else None
     return OntologyPath(
         a=one,
         b=other,
-        ancestors=tuple((terms[m], measures.information_content(m)) for m in met.ancestors),
+        ancestors=tuple((terms[m], content[m]) for m in met.ancestors),
         path=met.path,
         terms=terms,
         predicates=leading,
         similarity={
-            "resnik": measures.resnik(one.id, other.id),
-            "lin": measures.lin(one.id, other.id),
-            "jaccard": measures.jaccard(one.id, other.id),
-            "ppr": walks.proximity(one.id, other.id) if walks else None,
+            **closeness(graph, one.id, other.id, one.category, leading),
+            "ppr": proximity(graph, one.id, other.id, one.category, leading),
         },
         notices=tuple(notice for end in ends for notice in end.notices),
     )
@@ -158,28 +146,3 @@ def upward(predicates: str | Iterable[str] | None, category: Category) -> tuple[
     if category is Category.ANATOMY and {IS_A, PART_OF} <= set(chosen):
         chosen.append(IS_A_OR_PART_OF)
     return tuple(dict.fromkeys(chosen))
-
-
-# What was read of an ontology, by graph; it goes when the graph goes.
-_MEASURES: WeakKeyDictionary[KnowledgeGraph, dict[tuple[Category, tuple[Curie, ...]], Similarity]]
-_MEASURES = WeakKeyDictionary()
-_WALKS: WeakKeyDictionary[KnowledgeGraph, dict[tuple[Category, tuple[Curie, ...]], PageRank]]
-_WALKS = WeakKeyDictionary()
-
-
-def _measures(graph: KnowledgeGraph, category: Category, leading: tuple[Curie, ...]) -> Similarity:
-    known = _MEASURES.setdefault(graph, {})
-    if (category, leading) not in known:
-        from kg.similarity import Similarity
-
-        known[category, leading] = Similarity.of(graph, (category,), leading)
-    return known[category, leading]
-
-
-def _walks(graph: KnowledgeGraph, category: Category, leading: tuple[Curie, ...]) -> PageRank:
-    known = _WALKS.setdefault(graph, {})
-    if (category, leading) not in known:
-        from kg.pagerank import PageRank
-
-        known[category, leading] = PageRank.of(graph, (category,), leading)
-    return known[category, leading]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Iterable
 
 from kg.terms import IS_A, IS_A_OR_PART_OF, PART_OF, PREDICATES, Category, Curie, Scope
 
@@ -24,6 +25,7 @@ __all__ = [
     "TABLES",
     "VERSION",
     "category_word",
+    "codes",
     "layout",
 ]
 
@@ -108,6 +110,13 @@ CREATE INDEX lexicon_key ON lexicon (key);
 def category_word(category: Category) -> str:
     """The word that marks a category's names in the full-text index; no key contains it."""
     return f"_{CATEGORIES.index(category)}"
+
+
+def codes(predicates: Iterable[Curie]) -> list[int] | None:
+    """Codes of ``predicates``, empty for all; None where none of those named is known."""
+    wanted = set(predicates)
+    found = [code for code, predicate in enumerate(CODES) if predicate in wanted]
+    return None if wanted and not found else found
 
 
 def layout() -> str:

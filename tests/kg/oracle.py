@@ -15,6 +15,7 @@ SCOPES = list(Scope)
 
 class Oracle:
     def __init__(self, loaded: Sequence[Loaded]) -> None:
+        self.loaded = loaded
         self.releases: Mapping[str, Release] = {one.release.source: one.release for one in loaded}
         self.known = {term.id: term for one in reversed(loaded) for term in reversed(one.terms)}
         first: dict[str, Edge] = {}
@@ -123,9 +124,15 @@ class Oracle:
         return [e for e in self.every if (e.subject, e.object) == (subject, object)]
 
     def triples(
-        self, predicates: Iterable[str], *, evidence: Iterable[str] = (), taxon: str | None = None
+        self,
+        predicates: Iterable[str],
+        *,
+        evidence: Iterable[str] = (),
+        taxon: str | None = None,
+        within: Category | None = None,
     ) -> list[tuple[str, str, str]]:
         wanted, codes = set(predicates), set(evidence)
+        among = {term.id for term in self.terms_of(within)} if within else set(self.known)
         found = {
             (e.subject, e.predicate, e.object)
             for e in self.every
@@ -133,6 +140,7 @@ class Oracle:
             and not e.negated
             and (not codes or e.evidence_code in codes)
             and taxon in (None, e.taxon)
+            and {e.subject, e.object} <= among
         }
         return sorted(found, key=lambda t: (t[1], t[0], t[2]))
 
@@ -152,6 +160,22 @@ class Oracle:
                 if edge.predicate in predicates and not edge.negated and found.get(here) == hop:
                     found.setdefault(there, hop + 1)
         return found
+
+    def count_terms(self, category: Category) -> int:
+        return len(self.terms_of(category))
+
+    def count_descendants(
+        self, ids: Iterable[str], category: Category, predicates: Sequence[str] = (IS_A,)
+    ) -> dict[str, int]:
+        among = {term.id for term in self.terms_of(category)}
+        return {
+            one: len(among & self.descendants(one, predicates).keys())
+            for one in ids
+            if one in self.known
+        }
+
+    def notices(self) -> list[tuple[str, str]]:
+        return [(one.release.source, notice) for one in self.loaded for notice in one.notices]
 
     def stats(self) -> list[Count]:
         terms = Counter((t.category.value, t.source, t.release) for t in self.known.values())

@@ -26,6 +26,7 @@ from kg.cypher import Connection, CypherGraph, Server
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
 from kg.neighbours import Neighbourhood, neighbourhood
+from kg.relatedness import relate
 from kg.terms import IS_A, PART_OF, Category
 from kg.verbalise import sentence
 from tests.immune import immune_graph
@@ -78,6 +79,7 @@ def whole_batches(server: Server) -> dict[str, int]:
         "edges": server.read("MATCH (:Term)-[r]->(:Term) RETURN count(r) AS n")[0]["n"],
         "names": server.read("MATCH (n:Name) RETURN count(n) AS n")[0]["n"],
         "words": server.read("MATCH (w:Word) RETURN count(w) AS n")[0]["n"],
+        "hierarchies": server.read("MATCH (h:Hierarchy) RETURN count(h) AS n")[0]["n"],
     }
     rows = server.read("MATCH (l:Load) RETURN l.part AS part, l.done AS done")
     marks = {row["part"]: row["done"] for row in rows}
@@ -125,6 +127,7 @@ def complete(cells: EmbeddedGraph, server: Server) -> None:
     whole_batches(server)
     with CypherGraph.open(connection()) as served:
         assert list(served.stats()) == list(cells.stats())
+        assert list(served.notices()) == list(cells.notices())
     assert edge_checksum(server) == sorted(
         ((edge.subject, edge.object, edge.key) for edge in cells.all_edges()),
         key=lambda row: row[2],
@@ -194,6 +197,7 @@ def test_random_questions_have_the_same_answers(
             meeting = ontology.meeting(cells, a, b, predicates)
             assert ontology.meeting(served, a, b, predicates) == meeting
             met += meeting.path is not None
+            assert relate(served, a, b, "i,p") == relate(cells, a, b, "i,p")
             found = neighbourhood(cells, a, limit=5)
             assert neighbourhood(served, a, limit=5) == found
             assert sentences(served, found) == sentences(cells, found)

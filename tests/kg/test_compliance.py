@@ -76,8 +76,23 @@ def test_terms_edges_and_hierarchies_are_those_of_brute_force(
         annotations = (ENABLES, MARKER_OF)
         for some in ({}, {"evidence": ["IDA", "IEA"]}, {"taxon": "NCBITaxon:9606"}, filters):
             assert list(graph.triples(annotations, **some)) == oracle.triples(annotations, **some)
+        for _ in range(4):
+            _same_within(graph, oracle, ids, data)
         for _ in range(12):
             _same_edges(graph, oracle, ids, data)
+
+
+def _same_within(
+    graph: KnowledgeGraph, oracle: Oracle, ids: list[str], data: st.DataObject
+) -> None:
+    category = data.draw(st.sampled_from(Category))
+    predicates = data.draw(st.sampled_from(PREDICATE_SETS))
+    assert graph.count_terms(category) == oracle.count_terms(category)
+    counted = graph.count_descendants(ids, category, predicates)
+    assert counted == oracle.count_descendants(ids, category, predicates)
+    for codes in ((), ("IDA", "IEA")):
+        within = graph.triples(predicates, evidence=codes, within=category)
+        assert list(within) == oracle.triples(predicates, evidence=codes, within=category)
 
 
 def _same_edges(graph: KnowledgeGraph, oracle: Oracle, ids: list[str], data: st.DataObject) -> None:
