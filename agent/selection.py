@@ -31,8 +31,8 @@ INDEX = "index"
 EXPECTED = "COLUMN=VALUE such as leiden=3, or index=0:50"
 SHOWN = 12  # columns or values that a message names
 
-# A joint is one only where another condition follows: "cell_type=B and T cells" has none.
-_JOINT = re.compile(r"\s+(and|or)\s+(?=[^=]+=)", re.IGNORECASE)
+# A joint is one only where a condition follows at once: "cell_type=B and T cells" has none.
+_JOINT = re.compile(r"\s+(and|or)\s+(?=(?:(?!\s(?:and|or)\s)[^=])+=)", re.IGNORECASE)
 _SPAN = re.compile(r"(\d+)(?::(\d+))?")
 
 

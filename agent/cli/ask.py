@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli.console import emit_json, options
 from agent.config import WRITER_THREAD
+from data.errors import BadInput
 
 if TYPE_CHECKING:
     from agent.answer import Answer
@@ -24,6 +26,18 @@ EXIT = {"ok": 0, "truncated": 0, "failed": 1, "abstained": 3}
 
 def ask(
     question: Annotated[str, typer.Argument(help="The question, in quotes.")],
+    h5ad: Annotated[
+        Path | None, typer.Option(help="Cells that the question is about, as an .h5ad file.")
+    ] = None,
+    cells: Annotated[
+        str | None,
+        typer.Option(
+            help="Which of them are meant: leiden=3, cell_type=B and batch=1, index=0:50."
+        ),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Which of them to compare with, written alike.")
+    ] = None,
     llm: Annotated[
         str | None,
         typer.Option(
@@ -44,7 +58,9 @@ def ask(
 
     graph = open_graph(options.graph)
     config = AskConfig(llm=None if no_llm else llm)
-    answer = answer_question(question, graph=graph, config=config)
+    if h5ad is None and (cells or against):
+        raise BadInput(f"--cells {cells or against} was given without a dataset; add --h5ad FILE")
+    answer = answer_question(question, h5ad, cells, against=against, graph=graph, config=config)
     if as_json:
         emit_json(answer.to_json())
     else:
