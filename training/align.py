@@ -8,7 +8,8 @@ token           the mean of a cell's soft tokens against the mean token embeddin
                 needs no pass through the language model: thousands of steps in minutes
 contextual      the mean last-layer state at the soft tokens and [Bt] against the mean state of
                 each text
-autoregressive  the cross-entropy of the label as the answer to the question
+autoregressive  the cross-entropy of the label as the answer to the question, and
+                ``token_weight`` times the token objective, so that its space is kept
 ==============  ==============================================================================
 
 Targets are graded by the ontology (:mod:`training.positives`). The text side is frozen, so that it
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from kg.terms import Curie
     from training.profiles import CellSet
 
-__all__ = ["AlignConfig", "Objective", "align", "untrained"]
+__all__ = ["AlignConfig", "Objective", "align", "defaults", "untrained"]
 
 Objective = Literal["token", "contextual", "autoregressive"]
 
@@ -65,6 +66,8 @@ class AlignConfig:
         Take the mean of the training texts from both sides.
     bank
         Run the softmax over the texts of all training terms, not of the batch alone.
+    token_weight
+        Of the token objective beside the autoregressive one.
     temperature, learned, symmetric
         Of the contrastive loss.
     batch, each
@@ -84,6 +87,7 @@ class AlignConfig:
     text: TextKind = "label"
     centred: bool = True
     bank: bool = True
+    token_weight: float = 1.0
     temperature: float = TEMPERATURE
     learned: bool = True
     symmetric: bool = False
@@ -95,6 +99,14 @@ class AlignConfig:
             steps=3000, learning_rate=1e-3, develop_every=100, save_every=500, patience=10
         )
     )
+
+
+def defaults(objective: Objective) -> AlignConfig:
+    """The config of an objective: through the language model a step takes 200 times as long."""
+    if objective == "token":
+        return AlignConfig()
+    loop = LoopConfig(steps=300, learning_rate=3e-4, develop_every=0, save_every=20)
+    return AlignConfig(objective=objective, batch=16, loop=loop)
 
 
 def untrained(
@@ -170,7 +182,8 @@ def align(
     language.model.requires_grad_(False)
     contrast = GradedInfoNCE(config.temperature, learned=config.learned, symmetric=config.symmetric)
     parameters = dict(model.named_parameters())
-    if contrast.log_scale is not None and config.objective != "autoregressive":
+    unused = config.objective == "autoregressive" and not config.token_weight
+    if contrast.log_scale is not None and not unused:
         parameters["log_scale"] = contrast.log_scale
     aligned = task.aligned(model, float(contrast.scale.detach()))
 
@@ -225,7 +238,7 @@ class _Task:
         self.held_labels = np.array([aside[cells.types[i]] for i in self.held_rows], dtype=int)
         self.vectors = cells.vectors
         self.positives = Positives(hierarchy, self.terms, config.positives)
-        make = token_vectors if config.objective == "token" else state_vectors
+        make = state_vectors if config.objective == "contextual" else token_vectors
         self.space: NDArray[np.float32] = make(language, self.texts)
         mean = self.space.mean(axis=0) if config.centred else np.zeros(language.width)
         self.centre = np.asarray(mean, dtype=np.float32)
@@ -235,7 +248,7 @@ class _Task:
         return len(self.held) > 1 and self.config.loop.develop_every > 0
 
     def aligned(self, model: SoftTokenModel, scale: float) -> Aligned:
-        space: Space = "token" if self.config.objective == "token" else "contextual"
+        space: Space = "contextual" if self.config.objective == "contextual" else "token"
         config = SpaceConfig(space, self.config.text, self.config.centred, scale)
         return Aligned(model, config, self.centre)
 
@@ -257,16 +270,7 @@ class _Task:
         centre = torch.from_numpy(self.centre).to(device)
         every = np.arange(len(self.terms))
 
-        def loss(batch: NDArray[np.int64]) -> torch.Tensor:
-            own = self.labels[batch]
-            some = vectors[torch.from_numpy(batch).to(device)]
-            if self.config.objective == "autoregressive":
-                prompts = [Prompt(ASK, self.texts[label]) for label in own]
-                return model.loss(model.assemble(prompts, some))
-            if self.config.objective == "token":
-                anchors = model.projector(some).mean(1)
-            else:
-                anchors = model.embed([Prompt(ASK)] * len(batch), some)
+        def contrasted(own: NDArray[np.int64], anchors: torch.Tensor) -> torch.Tensor:
             columns = every if self.config.bank else own
             target, keep = self.positives.targets(own, columns)
             value: torch.Tensor = contrast(
@@ -275,6 +279,20 @@ class _Task:
                 torch.from_numpy(target).to(device),
                 torch.from_numpy(keep).to(device),
             )
+            return value
+
+        def loss(batch: NDArray[np.int64]) -> torch.Tensor:
+            own = self.labels[batch]
+            some = vectors[torch.from_numpy(batch).to(device)]
+            if self.config.objective == "contextual":
+                return contrasted(own, model.embed([Prompt(ASK)] * len(batch), some))
+            if self.config.objective == "token":
+                return contrasted(own, model.projector(some).mean(1))
+            prompts = [Prompt(ASK, self.texts[label]) for label in own]
+            value = model.loss(model.assemble(prompts, some))
+            if self.config.token_weight:
+                tokens = contrasted(own, model.projector(some).mean(1))
+                value = value + self.config.token_weight * tokens
             return value
 
         return loss

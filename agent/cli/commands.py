@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
         literature,
         mcp,
         serve,
+        train,
     )
 
     app.command("term")(graph.term)
@@ -46,3 +47,4 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate.evaluate)
     app.command("mcp")(mcp.mcp)
     app.command("serve")(serve.serve)
+    app.add_typer(train.app, name="train")
