@@ -121,7 +121,7 @@ class NearWords:
         if not self.words or not words:
             return {}
         new = [word for word in words if word not in self._place]
-        fresh = iter(encode(new))
+        fresh = iter(encode(new)) if new else iter(())
         rows = [
             self._full[self._place[word]] if word in self._place else next(fresh) for word in words
         ]
