@@ -51,6 +51,16 @@ FORMATS: Mapping[str, Callable[[Path, Content], tuple[int, int]]] = {
 """Format to its writer, which returns two counts: nodes and edges (mappings and references left
 out for sssom)."""
 
+SUFFIXES: Mapping[str, tuple[str, ...]] = {
+    "kgx": (),
+    "obograph": (".json",),
+    "graphml": (".graphml", ".xml"),
+    "sssom": (".tsv",),
+}
+"""What names of files end on, if they have an ending at all; nothing for a folder."""
+
+_OF_FILES = {".json", ".jsonl", ".graphml", ".xml", ".tsv", ".csv", ".txt", ".gz", ".zip"}
+
 
 def content_of(graph: KnowledgeGraph, sources: Collection[str] = ()) -> Content:
     """Return what a graph holds of ``sources`` (all, if none is named).
@@ -88,14 +98,18 @@ def export(content: Content, format: str, path: Path) -> tuple[int, int]:
     Raises
     ------
     BadInput
-        When there is no such format, or the path is a folder where a file is to be, or a file
-        where a folder is to be.
+        When there is no such format, the path is a folder where a file is to be, or a file where
+        a folder is to be, or its name ends on something else.
     """
     if format not in FORMATS:
         raise BadInput(f"no format is named {format!r}; one of: {', '.join(FORMATS)}")
     if path.exists() and path.is_dir() != (format == "kgx"):
         what, wanted = ("folder", "file") if path.is_dir() else ("file", "folder")
         raise BadInput(f"{path} is a {what}; {format} is written to a {wanted}")
+    expected = SUFFIXES[format]
+    if path.suffix and (path.suffix not in expected if expected else path.suffix in _OF_FILES):
+        wanted = " or ".join(expected) if expected else "a folder's name"
+        raise BadInput(f"{path} ends on {path.suffix}; expected {wanted} for {format}")
     return FORMATS[format](path, content)
 
 

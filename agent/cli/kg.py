@@ -60,12 +60,9 @@ def stats(
 ) -> None:
     """Count terms by category and edges by predicate, for each source and release."""
     from agent.lookup import open_graph
-    from kg.embedded import EmbeddedGraph
 
     graph = open_graph(options.graph)
-    counts = graph.stats()
-    # Only the file keeps what its readers said; a server holds terms and edges.
-    said = graph.notices() if isinstance(graph, EmbeddedGraph) else []
+    counts, said = graph.stats(), graph.notices()
     if as_json:
         emit_json(
             {

@@ -16,6 +16,7 @@ import typer
 
 from agent.cli import commands
 from agent.cli.console import emit_json, hoist, options
+from agent.cli.usage import usage_line
 from data.errors import CelloquyError
 
 __all__ = ["app", "emit_json", "options", "run"]
@@ -65,7 +66,7 @@ def run(arguments: list[str] | None = None) -> int:
         return 0
     except Exception as error:  # noqa: BLE001 - the outermost frame: an answer, not a traceback
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):
-            sys.stderr.write(f"celloquy: {error.format_message()}\n")
+            sys.stderr.write(f"celloquy: {usage_line(error)}\n")
             return 2
         return _report(error, 1)
     return result if isinstance(result, int) else 0

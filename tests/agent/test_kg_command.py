@@ -46,3 +46,22 @@ def test_without_assets_one_line_says_what_to_run(tmp_path: Path) -> None:
         assert result.stderr.count("\n") == 1
         assert "run: celloquy data fetch core" in result.stderr
         assert not list(tmp_path.rglob("*.sqlite"))
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("neighbours CD8A --hops 9", "--hops is 9; expected 3 or less; see: celloquy neighbours"),
+        ("neighbours CD8A --limit 0", "--limit is 0; expected 1 or more; see: celloquy neighbours"),
+        ("term x --limit 1.5", "--limit is 1.5; expected a whole number; see: celloquy term"),
+        ("neighbours x --species dog", "--species is dog; expected one of human, mouse; see:"),
+        ("kg export x --format rdf", "--format is rdf; expected one of kgx, obograph, graphml,"),
+        ("path x", "Missing argument 'TERM_B'; see: celloquy path --help"),
+    ],
+)
+def test_wrong_words_are_one_line_with_what_was_expected(words: str, line: str) -> None:
+    result = celloquy(*words.split())
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"celloquy: {line}")
+    assert result.stderr.count("\n") == 1

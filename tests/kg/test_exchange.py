@@ -178,13 +178,13 @@ def _lines(path: Path) -> list[dict[str, object]]:
 
 
 def test_kgx_records_are_biolink(tmp_path: Path) -> None:
-    export(loaded_content(WHOLE), "kgx", tmp_path / "kgx")
-    nodes = _lines(tmp_path / "kgx" / "nodes.jsonl")
+    export(loaded_content(WHOLE), "kgx", tmp_path / "kgx-2026.03")
+    nodes = _lines(tmp_path / "kgx-2026.03" / "nodes.jsonl")
     assert nodes[0]["category"] == ["biolink:Cell"]
     assert nodes[0]["narrow_synonym"] == ["thymocyte"]
     assert nodes[0]["provided_by"] == ["infores:cl"]
     assert "taxon" not in nodes[0]
-    lines = _lines(tmp_path / "kgx" / "edges.jsonl")
+    lines = _lines(tmp_path / "kgx-2026.03" / "edges.jsonl")
     assert lines[0]["predicate"] == "biolink:subclass_of"
     assert lines[1]["predicate"] == "biolink:actively_involved_in"
     assert lines[1]["original_predicate"] == "RO:0002331"
@@ -370,6 +370,12 @@ def test_where_it_cannot_be_written_nothing_changes(tmp_path: Path) -> None:
         export(loaded_content(WHOLE), "graphml", tmp_path)
     with pytest.raises(BadInput, match="no format is named 'rdf'; one of: kgx, obograph"):
         export(loaded_content(WHOLE), "rdf", tmp_path / "x")
+    with pytest.raises(BadInput, match=r"ends on .txt; expected .graphml or .xml for graphml"):
+        export(loaded_content(WHOLE), "graphml", tmp_path / "x.txt")
+    with pytest.raises(BadInput, match=r"ends on .gz; expected .json for obograph"):
+        export(loaded_content(WHOLE), "obograph", tmp_path / "x.json.gz")
+    with pytest.raises(BadInput, match=r"ends on .jsonl; expected a folder's name for kgx"):
+        export(loaded_content(WHOLE), "kgx", tmp_path / "x.jsonl")
     with pytest.raises(BadInput, match="is not there"):
         read(tmp_path / "absent")
     with pytest.raises(CelloquyError, match="cannot be written"):
