@@ -7,6 +7,7 @@ evidence, are the answer. Knows no conversation.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.facts import Found, none_found
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["gone_through"]
 
-_YES_NO = frozenset({"is_a", "part_of", "does_develop", "is_marker", "annotated", "holds"})
+_YES_NO = frozenset(
+    {"is_a", "part_of", "does_develop", "is_marker", "expresses", "annotated", "holds"}
+)
+_OF_KINDS = "For kinds of it"  # lead of agent.kinds.markers where only some kinds express a gene
 _BE = frozenset({"is", "are", "was", "were"})
 _VERBS = frozenset({"can", "could", "may", "do", "does"})
 _EXPRESSING = frozenset({"express", "expresses", "have", "has", "contain", "show", "carry"})
@@ -71,7 +75,7 @@ def _plan(one: Curie, text: str, gene: Mention | None, agent: Agent) -> Plan:
         return route(asked, ground(asked, agent.graph))
     if agent.facts.names.category(one) is not Category.CELL_TYPE:
         return Plan("")
-    return Plan("is_marker", (gene, agent.named(one)))
+    return Plan("expresses", (agent.named(one), gene))
 
 
 def _each(
@@ -81,8 +85,10 @@ def _each(
     said, left = [], []
     for one, plan in plans:
         found = TOOLS[plan.tool](agent.facts, *(mention.id for mention in plan.terms))
-        yes = [finding for finding in found.findings if finding.lead.startswith("Yes")]
-        said += yes[:1]
+        yes = [f for f in found.findings if f.lead.startswith(("Yes", _OF_KINDS))]
+        # A fact of kinds of a type does not name the type itself.
+        kinds = f"For kinds of {agent.facts.label(one)}"
+        said += [replace(f, lead=kinds if f.lead.startswith(_OF_KINDS) else "") for f in yes[:1]]
         left += [] if yes else [agent.facts.names.label(one)]
     tool = plans[0][1].tool
     made = Plan(f"each.{tool}", (), f"puts {tool} to each of {len(plans)}")

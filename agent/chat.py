@@ -220,12 +220,12 @@ def as_markdown(answers: Sequence[Answer], *, quotes: bool = True) -> str:
         for citation in answer.citations:
             document = citation.to_json()
             where = f"{document['source']} {document['release']}".strip()
-            text = document["text"]
+            text = _plain(document["text"])
             if document["kind"] == "passage" and not quotes:
                 text = (
                     f"PMID:{document['pmid']}, characters {document['start']} to {document['end']}"
                 )
-            lines.append(f"- {citation.key}: {_plain(text)} ({where})")
+            lines.append(f"- {citation.key}: {text}" + ("" if where in text else f" ({where})"))
         lines += [""] if answer.citations else []
         lines += [f"*Note: {_plain(warning)}*" for warning in answer.warnings]
         lines += [""] if answer.warnings else []
@@ -245,9 +245,9 @@ def _prose(answer: Answer, *, quotes: bool) -> str:
         document = citation.to_json()
         if document["kind"] == "passage":
             quote = document["quote"].strip().removesuffix(".")
-            text = text.replace(
-                f"“{quote}”", f"(characters {document['start']} to {document['end']})"
-            )
+            where = f"characters {document['start']} to {document['end']}"
+            text = text.replace(f" states: “{quote}”", f", {where}")
+            text = text.replace(f"“{quote}”", f"({where})")
     return text
 
 

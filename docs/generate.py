@@ -69,6 +69,12 @@ def generate(text: str, kinds: frozenset[str]) -> str:
     return BLOCK.sub(replace, text)
 
 
+def transcript(*arguments: str) -> int:
+    """Write or check the conversation (docs/transcript.py); nothing where its data is not here."""
+    script = Path(__file__).with_name("transcript.py")
+    return subprocess.run([sys.executable, str(script), *arguments], check=False).returncode
+
+
 def main() -> int:
     """Rewrite or check; returns the exit code."""
     check = "--check" in sys.argv[1:]
@@ -85,7 +91,7 @@ def main() -> int:
     if check and stale:
         sys.stderr.write(f"not current: {', '.join(stale)}; run `make docs`\n")
         return 1
-    return 0
+    return transcript(*(["--check"] if check else []))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def test_a_conversation(chat: Conversation) -> None:
 def test_follow_ups_over_what_was_cited(chat: Conversation) -> None:
     chat.say("What kinds of lymphocyte are there?")
     marked = chat.say("which of them express MS4A1?")
-    assert "MS4A1 (HGNC:7315) is a marker of B cell (CL:0000236)" in marked.answer
+    assert marked.answer.startswith("MS4A1 (HGNC:7315) is a marker of B cell (CL:0000236)")
     assert "It is not recorded of T cell." in marked.answer
     assert chat.say("What about the second one?").status == "abstained"
     none = chat.say("which of them express CD8A?")
