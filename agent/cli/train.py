@@ -91,6 +91,9 @@ def align(
     seconds: Annotated[
         float | None, typer.Option(help="Stop after so long; the same command goes on.")
     ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of checkpoints and logs [default: OUTPUT/training].")
+    ] = None,
     tensorboard: Annotated[bool, typer.Option(help="Also TensorBoard's log.")] = False,
     data: Annotated[
         Path | None,
@@ -124,7 +127,7 @@ def align(
     model = _start(start, language, found) if start else None
     began = time.monotonic()
     made, history = train(
-        language, found.cells, texts, found.hierarchy, config, output / "training",
+        language, found.cells, texts, found.hierarchy, config, run or output / "training",
         unseen=found.unseen, start=model, seconds=seconds, show=not options.quiet,
     )  # fmt: skip
     return _finish(output, made, history, found, config, time.monotonic() - began, as_json)
