@@ -99,6 +99,9 @@ def _numbers(match: re.Match[str]) -> list[str]:
     return re.findall(r"\d+", match.group(0))
 
 
+_OF_EVERY = re.compile(r"\W*(?:every|each|all|any)\b", re.IGNORECASE)
+
+
 def read(text: str, cited: Mapping[str, Evidence], names: Names) -> Reading:
     """Read a sentence against the evidence it cites."""
     if measured := _measured(text, cited, names):
@@ -112,6 +115,12 @@ def read(text: str, cited: Mapping[str, Evidence], names: Names) -> Reading:
     statements = tuple(_statements(clause, cited) for clause in clauses)
     if not statements or not all(statements):
         return Reading(problem="the sentence states nothing about its evidence")
+    if _OF_EVERY.match(text):
+        # "Every B gives rise to A" is more than "A develops from B" says.
+        forward = tuple(one for one in statements[0] if not one.inverse)
+        if not forward:
+            return Reading(problem="the evidence does not say it of every one of them")
+        statements = (forward, *statements[1:])
     return Reading(statements)
 
 
