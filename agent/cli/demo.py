@@ -22,14 +22,17 @@ QUESTIONS = (
     "Is a lymphocyte a CD8-positive, alpha-beta T cell?",
 )
 NEIGHBOURS = 15
+PAPERS = "exhausted T cells checkpoint blockade"
+QUOTES = 3
 
 
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-output"),
 ) -> int:
-    """Ask a question, list a gene's neighbours, annotate real cells.
+    """Ask a question, list a gene's neighbours, annotate real cells, quote papers.
 
-    The first run fetches the assets and builds the knowledge graph; later runs fetch nothing.
+    The first run fetches the assets and builds the knowledge graph and a small literature index;
+    later runs fetch nothing.
     """
     started = time.monotonic()
     output.mkdir(parents=True, exist_ok=True)
@@ -41,6 +44,8 @@ def demo(
     _neighbours()
     _title("3. Cells of blood, annotated without any training or labels")
     _annotate(output)
+    _title("4. What papers say, word for word, with PMID and offsets")
+    _quote()
     taken = time.monotonic() - started
     sys.stdout.write(f"\n{taken:.0f} s in all, {ready:.0f} s of them to get ready\n")
     return 0
@@ -49,8 +54,9 @@ def demo(
 def _prepare() -> None:
     from data import sources
     from kg.embedded import ensure_built
+    from retrieval.corpora import CORPORA
 
-    brought = sources.fetch(["core", "demo"], progress=not options.quiet)
+    brought = sources.fetch(["core", "demo", *CORPORA["demo"].assets], progress=not options.quiet)
     if brought:
         size = sum(asset.size for asset in brought) / 1e6
         sys.stdout.write(f"{len(brought)} assets fetched and verified, {size:.0f} MB\n")
@@ -99,6 +105,19 @@ def _annotate(output: Path) -> None:
     target = output / f"{ASSET}.celloquy.h5ad"
     _command("annotate", str(cells), "-o", str(target))
     _compare(cells, target, run(cells, target), output / "umap.png")
+
+
+def _quote() -> None:
+    """Search the part of the PubMed sample that is about cells, by words: that needs no model."""
+    from agent.cli.literature import build, search
+    from data import locations
+
+    folder = locations.literature() / "demo"
+    where = ("--index", str(folder))
+    _command("index", "build", "--corpus", "demo", "--words-only", *where)
+    build(corpus="demo", words=True, index=folder)
+    _command("search", PAPERS, "--k", str(QUOTES), "--mode", "lexical", *where)
+    search(PAPERS, k=QUOTES, mode="lexical", index=folder)
 
 
 def _compare(cells: Path, target: Path, found: Annotation, picture: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 import warnings
@@ -10,8 +11,10 @@ import pytest
 
 from agent.cli.main import run
 from agent.demo import compare, report
+from data import locations
 from data.errors import BadFile
 from kg.backoff import Hierarchy
+from retrieval.index import open_index
 
 LINE = {"X:0": ["X:0"], "X:1": ["X:0", "X:1"], "X:2": ["X:0", "X:2"], "X:3": ["X:0", "X:1", "X:3"]}
 NAMES = {"X:0": "cell", "X:1": "one", "X:2": "two", "X:3": "kind of one"}
@@ -89,6 +92,13 @@ def test_the_three_jobs(tmp_path, capsys, monkeypatch):
     assert figure(out, "hierarchical F") >= 0.8
     assert "always dendritic cell" in out
     assert out.rstrip().splitlines()[-1].endswith("to get ready")
+    quotes = re.findall(r"PMID:(\d+) \[(\d+):(\d+)\]\n   “(.*)”", out)
+    assert len(quotes) == 3
+    with open_index(locations.literature() / "demo") as index:
+        for pmid, start, end, quote in quotes:
+            text = index.text(pmid)
+            assert text is not None
+            assert text[int(start) : int(end)] == quote
     assert (tmp_path / "out" / "umap.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "out" / "umap.png").stat().st_size > 50_000
     anndata = pytest.importorskip("anndata")
