@@ -137,9 +137,10 @@ def gene_neighbourhood(
     chosen = [relation(word) for word in relations or ()]
     codes = evidence_codes(evidence)
     store = graph or open_graph()
-    return neighbourhood(
+    node, said = _node(gene, species or "human", store)
+    found = neighbourhood(
         store,
-        _node(gene, species or "human", store),
+        node,
         relations=chosen,
         evidence=codes,
         taxon=_TAXA.get(species or ""),
@@ -147,18 +148,22 @@ def gene_neighbourhood(
         limit=limit,
         offset=offset,
     )
+    return replace(found, notices=(*said, *found.notices))
 
 
-def _node(text: str, species: Species, graph: KnowledgeGraph) -> Curie:
-    """The id of the gene or other node that a text means."""
+def _node(text: str, species: Species, graph: KnowledgeGraph) -> tuple[Curie, tuple[str, ...]]:
+    """The id of the gene or other node that a text means, and what to tell about it."""
     if not text.strip():
         raise BadInput("no gene was given; expected a symbol or an id, such as CD8A")
-    if is_curie(text) and (known := graph.term(text)) is not None:
-        return known.replaced_by or known.id if known.obsolete else known.id
+    if is_curie(text) and (_of_an_ontology(text, graph) or graph.term(text) is not None):
+        from kg.ontology import resolve
+
+        resolved = resolve(graph, text)
+        return resolved.term.id, resolved.notices
     from data.genes import find_gene
 
     try:
-        return find_gene(text, species).id
+        return find_gene(text, species).id, ()
     except UnknownTerm:
         # No gene: perhaps the name of a cell type or a process, exactly as it is written.
         from kg.grounding import candidates
@@ -166,7 +171,13 @@ def _node(text: str, species: Species, graph: KnowledgeGraph) -> Curie:
         found = [c for c in candidates(text, graph, categories=_ONTOLOGIES) if c.score >= _EXACT]
         if len(found) != 1:
             raise
-        return found[0].id
+        return found[0].id, (found[0].notice,) if found[0].notice else ()
+
+
+def _of_an_ontology(id: Curie, graph: KnowledgeGraph) -> bool:
+    """Whether the prefix is an ontology's own; tables of genes are read by :mod:`data.genes`."""
+    prefix = id.split(":")[0]
+    return prefix in graph.releases and prefix not in ("HGNC", "MGI")
 
 
 def path(
@@ -247,6 +258,8 @@ def term(
 
     store = graph or open_graph()
     found = candidates(text, store, categories=categories, limit=limit)
+    if not found and is_curie(text) and _of_an_ontology(text, store):
+        return []  # an id that its ontology does not have: no name is meant
     if not found and (not categories or Category.CELL_TYPE in categories):
         found = ground_label(text, store, limit=limit)
     if found and found[0].how != "part":

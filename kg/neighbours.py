@@ -19,6 +19,7 @@ from data.errors import BadInput, UnknownTerm
 from kg.graph import Direction, KnowledgeGraph
 from kg.support import Specificity, strength
 from kg.terms import (
+    GENE_DISEASE,
     INTERACTS_WITH,
     ORTHOLOGOUS_TO,
     PREDICATES,
@@ -37,6 +38,7 @@ _FRONTIER = 40
 _PER_NODE = 200
 _PER_HOP = 0.8
 MAX_HOPS = 3
+_CAUSES = "the sources of genes and diseases do not tell causes from modifiers and risk factors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ def neighbourhood(
     negative = [n for n in denied if not categories or n.term.category in categories]
     ranked = sorted(positive, key=_rank)
     page = ranked[offset:] if limit is None else ranked[offset : offset + limit]
+    if any(neighbour.predicate == GENE_DISEASE for neighbour in page):
+        notices.append(_CAUSES)
     return Neighbourhood(
         centre, tuple(page), len(ranked), tuple(sorted(negative, key=_rank)), tuple(notices)
     )

@@ -13,7 +13,18 @@ from types import MappingProxyType
 
 from data.errors import BadInput
 from kg.graph import KnowledgeGraph
-from kg.terms import IS_A, MENTIONS, PART_OF, PREDICATES, Category, Curie, Edge, Predicate, Term
+from kg.terms import (
+    GENE_DISEASE,
+    IS_A,
+    MENTIONS,
+    PART_OF,
+    PREDICATES,
+    Category,
+    Curie,
+    Edge,
+    Predicate,
+    Term,
+)
 
 __all__ = [
     "EVIDENCE_CLASSES",
@@ -56,6 +67,9 @@ _DERIVED = 0.2
 # one alone is worth little, many come close to a curated statement.
 _ONE_SOURCE = 0.45
 _MANY_SOURCES = 0.85
+# A gene of a disease that one record alone (of OMIM or of Orphanet) names: HPO's table gives no
+# other measure of how well a pair is supported (kg.associations).
+_ONE_RECORD = 0.7
 # Annotation to a term that its ontology has dropped since (kg.annotations.OBSOLETE).
 _OUTDATED = 0.5
 _CLASS_OF = {code: name for name, codes in EVIDENCE_CLASSES.items() for code in codes}
@@ -111,6 +125,8 @@ def strength(edge: Edge) -> float:
         if edge.weight is not None:
             alone = 1.0 / max(1.0, edge.weight)
             base = _MANY_SOURCES - (_MANY_SOURCES - _ONE_SOURCE) * alone
+        elif edge.predicate == GENE_DISEASE and len(edge.qualifiers) == 1:
+            base = _ONE_RECORD
     else:
         code = edge.evidence_code
         base = _WEAKER.get(code, _STRENGTH[_CLASS_OF.get(code, "computational")])

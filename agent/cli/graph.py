@@ -158,7 +158,10 @@ def _draw(found: Neighbourhood | OntologyPath, graph: KnowledgeGraph, plot: Path
 
 def _terms(text: str, found: Sequence[Candidate], graph: KnowledgeGraph) -> str:
     if not found:
-        return f"{text!r} names nothing in the graph\n"
+        return (
+            f"{text!r} names nothing in the graph; expected a name or an id, such as 'NK cell' or "
+            "CL:0000623\n"
+        )
     terms = graph.terms(candidate.id for candidate in found)
     lines = []
     for candidate in found:
@@ -193,7 +196,7 @@ def _path(found: OntologyPath, graph: KnowledgeGraph) -> str:
             f"  lowest common ancestor: {term_.label} ({term_.id}), "
             f"information content {content:.3f}"
         )
-    measures = (f"{k} {'-' if v is None else f'{v:.4g}'}" for k, v in found.similarity.items())
+    measures = (f"{name} {value:.4g}" for name, value in found.similarity.items())
     lines += [f"  similarity: {', '.join(measures)}", ""]
     lines += [f"note: {notice}" for notice in found.notices]
     return "\n".join([*lines, *_sources(graph, sources_of(found))]) + "\n"

@@ -316,3 +316,17 @@ def test_paths_hold_on_the_whole_graph(whole: KnowledgeGraph) -> None:
     assert (found.path.nodes[0], found.path.nodes[-1]) == ("CL:0000625", "CL:0000542")
     assert found.ancestors[0][0].id == "CL:0000542"
     assert all(e in whole.edges_between(e.subject, e.object) for e in found.path.edges)
+
+
+def test_an_obsolete_id_is_followed_and_said_so(graph: EmbeddedGraph) -> None:
+    found = lookup.gene_neighbourhood("CL:0011107", limit=1, graph=graph)
+    assert found.centre.id == "CL:0000636"
+    assert any("CL:0011107" in notice and "obsolete" in notice for notice in found.notices)
+    (gone,) = lookup.gene_neighbourhood("CL:0000493", graph=graph).notices
+    assert "is obsolete" in gone
+
+
+def test_an_id_that_its_ontology_lacks_names_nothing(graph: EmbeddedGraph) -> None:
+    assert lookup.term("CL:9999999", graph=graph) == []
+    with pytest.raises(UnknownTerm, match="no term CL:9999999 in CL"):
+        lookup.gene_neighbourhood("CL:9999999", graph=graph)

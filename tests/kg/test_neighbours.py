@@ -24,6 +24,7 @@ from kg.support import (
 from kg.terms import (
     ECO,
     ENABLES,
+    GENE_DISEASE,
     INTERACTS_WITH,
     INVOLVED_IN,
     MARKER_OF,
@@ -234,3 +235,27 @@ def test_every_edge_is_kept_once_and_none_is_turned_around(loaded: list[Loaded])
                 scores = [n.score for n in found.neighbours]
                 assert scores == sorted(scores, reverse=True)
                 assert all(0.0 <= score <= 1.0 for score in scores)
+
+
+def test_genes_of_a_disease_that_two_records_name_come_first(tmp_path: Path) -> None:
+    """And the reader is told that the table does not tell causes from modifiers."""
+    disease = Term("MONDO:0000001", "disease", Category.DISEASE, "MONDO", "1")
+    genes = [Term(f"HGNC:{i}", f"G{i}", Category.GENE, "HGNC", "1") for i in (1, 2, 3)]
+    records = {"HGNC:1": ("OMIM:1",), "HGNC:2": ("OMIM:1", "ORPHA:2"), "HGNC:3": ("ORPHA:2",)}
+    edges = [
+        Edge(gene, GENE_DISEASE, disease.id, "HPO", "1", qualifiers=via)
+        for gene, via in records.items()
+    ]
+    build(
+        tmp_path / "graph.sqlite",
+        [
+            Loaded(Release("MONDO", "1"), (disease,)),
+            Loaded(Release("HGNC", "1"), tuple(genes)),
+            Loaded(Release("HPO", "1"), (), tuple(edges)),
+        ],
+    )
+    with EmbeddedGraph.open(tmp_path / "graph.sqlite") as graph:
+        found = neighbourhood(graph, disease.id)
+    assert [one.term.id for one in found.neighbours] == ["HGNC:2", "HGNC:1", "HGNC:3"]
+    (notice,) = found.notices
+    assert "do not tell causes from modifiers" in notice
