@@ -29,6 +29,7 @@ from agent.clusters import ClusterVotes
 from agent.genenames import doubt, spelled
 from agent.judging import Judge, Judged, reasons
 from agent.neighbourhood import LEAST_CELLS, judged_with_neighbours
+from agent.opinion import second_opinion
 from agent.passes import Collected, Progress, Source, Told, in_order
 from agent.termevidence import Sources, TermEvidence, sources_of
 from data.errors import BadInput
@@ -39,7 +40,7 @@ from kg.terms import Curie
 if TYPE_CHECKING:
     from data.cells import CellMatrix
     from data.genes import Species
-    from encoders.markers import MarkerScorer
+    from encoders.markers import GeneMoments, MarkerScorer
     from encoders.markersets import MarkerSets
 
 __all__ = [
@@ -49,7 +50,10 @@ __all__ = [
     "among",
     "annotate_cells",
     "annotate_file",
+    "check",
     "default_target",
+    "finished",
+    "judge_for",
     "knowledge",
     "releases",
     "spelled",
@@ -74,7 +78,10 @@ class AnnotateConfig:
     tissue
         UBERON id of the tissue: types that were never reported from it are less expected.
     encoder
-        What scores the cells; ``markers``, or None for the default, which is the same.
+        What speaks beside the markers: ``obsm:KEY`` or the name of an encoder; ``markers`` or None
+        for nothing (:mod:`agent.opinion`).
+    reference
+        Column of obs with labels of some cells, for centroids in the encoder's space.
     smooth
         Whether neighbouring cells have a say; where not given, in datasets of fewer than
         :data:`encoders.smoothing.MOST_CELLS` cells that fit into memory.
@@ -89,6 +96,7 @@ class AnnotateConfig:
     candidates: tuple[Curie, ...] = ()
     tissue: Curie | None = None
     encoder: str | None = None
+    reference: str | None = None
     smooth: bool | None = None
     species: Species | None = None
     block: int = 4096
@@ -163,28 +171,19 @@ def annotate_cells(
     BadInput
         When an option cannot be used, or the genes cannot be read.
     """
-    from encoders.markers import MarkerScorer, ScoreConfig
-
     started = time.monotonic()
     config = config or AnnotateConfig()
-    _check(config)
+    check(config)
     votes = ClusterVotes(config.groupby, cells.column(config.groupby)) if config.groupby else None
     known = known or knowledge()
-    sets, never, candidates = among(known, config.candidates)
     named = cells.harmonised(config.species)
     threads = workers or _processors()
     told = Told(progress, 2 * cells.n_cells)
     source = Source(named, config.block, whole=config.smooth is True)
     moments = source.moments(threads, told)
-    scorer = MarkerScorer.fit(sets, named.genes, moments, ScoreConfig())
-    place = {one: i for i, one in enumerate(known.sets.ids)}
-    judge = Judge(
-        scorer,
-        known.hierarchy,
-        known.places[[place[one] for one in scorer.ids]],
-        threshold=config.min_confidence,
-        never=never,
-        prior=_prior(known, scorer, config),
+    judge = judge_for(known, named, moments, config)
+    judge.opinion = second_opinion(
+        cells, named, source.blocks(), judge.scorer, known, config.encoder, config.reference
     )
     smoothed = _smoothed(config, source)
     collected = Collected(cells.n_cells, known.places.shape[1])
@@ -192,18 +191,56 @@ def annotate_cells(
         collected.add(found)
         if votes is not None:
             votes.add(found.start, found.chances)
+    decided = None
+    if votes is not None:
+        decided = votes.decide(
+            known.hierarchy, judge.scorer.ids, config.min_confidence, judge.never,
+            collected.term, collected.confidence,
+        )  # fmt: skip
+    made = finished(
+        known, cells, named, moments, judge, collected, replace(config, smooth=smoothed)
+    )
+    about = replace(made.about, seconds=time.monotonic() - started)
+    return replace(made, clusters=decided, about=about)
+
+
+def judge_for(
+    known: Knowledge, named: CellMatrix, moments: GeneMoments, config: AnnotateConfig
+) -> Judge:
+    """Who judges the blocks of a dataset, once the sums over its genes are known."""
+    from encoders.markers import MarkerScorer, ScoreConfig
+
+    sets, never, _ = among(known, config.candidates)
+    scorer = MarkerScorer.fit(sets, named.genes, moments, ScoreConfig())
+    place = {one: i for i, one in enumerate(known.sets.ids)}
+    return Judge(
+        scorer,
+        known.hierarchy,
+        known.places[[place[one] for one in scorer.ids]],
+        threshold=config.min_confidence,
+        never=never,
+        prior=_prior(known, scorer, config),
+    )
+
+
+def finished(
+    known: Knowledge,
+    cells: CellMatrix,
+    named: CellMatrix,
+    moments: GeneMoments,
+    judge: Judge,
+    collected: Collected,
+    config: AnnotateConfig,
+) -> Annotation:
+    """Put together what was collected, with the evidence for each answer."""
+    scorer = judge.scorer
     evidence = TermEvidence(
         scorer.sets, known.hierarchy, moments.detected, cells.n_cells, known.sources,
         spelled(cells, named),
     )  # fmt: skip
-    summaries = collected.summaries(known.hierarchy, scorer.ids, evidence)
-    decided = None
-    if votes is not None:
-        decided = votes.decide(
-            known.hierarchy, scorer.ids, config.min_confidence, never,
-            collected.term, collected.confidence,
-        )  # fmt: skip
-    result = Annotation(
+    candidates = among(known, config.candidates)[2]
+    notices = judge.opinion.notices if judge.opinion is not None else ()
+    return Annotation(
         hierarchy=known.hierarchy,
         term=collected.term,
         confidence=collected.confidence,
@@ -211,17 +248,15 @@ def annotate_cells(
         reason=collected.reason,
         reasons=reasons(config.min_confidence),
         embedding=collected.embedding,
-        summaries=summaries,
+        summaries=collected.summaries(known.hierarchy, scorer.ids, evidence),
         about=_about(
             known,
             named,
             scorer,
-            replace(config, candidates=candidates, smooth=smoothed),
-            doubt(cells.genes, config.species),
+            replace(config, candidates=candidates),
+            (*doubt(cells.genes, config.species), *notices),
         ),
-        clusters=decided,
     )
-    return replace(result, about=replace(result.about, seconds=time.monotonic() - started))
 
 
 def _smoothed(config: AnnotateConfig, source: Source) -> bool:
@@ -307,13 +342,12 @@ def _processors() -> int:
     return min(4, here or 1)
 
 
-def _check(config: AnnotateConfig) -> None:
+def check(config: AnnotateConfig) -> None:
+    """Refuse options that cannot be."""
     if not 0 < config.min_confidence <= 1:
         raise BadInput(
             f"the least confidence is {config.min_confidence}; expected more than 0 and at most 1"
         )
-    if config.encoder not in (None, "markers"):
-        raise BadInput(f"no encoder is named {config.encoder!r}; expected markers")
 
 
 def among(
@@ -377,6 +411,7 @@ def _about(
     parameters["candidates"] = " ".join(config.candidates)
     parameters["tissue"] = config.tissue or ""
     parameters["groupby"] = config.groupby or ""
+    parameters["reference"] = config.reference or ""
     weighty = np.asarray((scorer.sets.on + scorer.sets.off).sum(axis=0)).ravel() > 0
     digest = hashlib.sha256(known.sha256.encode() + repr(scorer.config).encode())
     digest.update(WEIGHTS.read_bytes())
@@ -389,7 +424,7 @@ def _about(
         why=cells.why,
         species=read.species,
         coverage=round(read.coverage, 4),
-        encoder="markers",
+        encoder="markers" if config.encoder in (None, "markers") else f"markers+{config.encoder}",
         sha256=digest.hexdigest(),
         releases=releases(known, read.species, config),
         parameters={name: value for name, value in parameters.items() if value != ""},

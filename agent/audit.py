@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from agent.annotate import AnnotateConfig, Knowledge, annotate_cells, knowledge
 from agent.annotation import Annotation, MarkerEvidence
 from agent.genenames import spelled
+from agent.opinion import claimed
 from agent.termevidence import TermEvidence
 from kg.backoff import UNKNOWN
-from kg.terms import Category, Curie
+from kg.terms import Curie
 
 if TYPE_CHECKING:
     from agent.passes import Progress
@@ -125,7 +126,7 @@ def audit_cells(
     evidence, detected = _evidence(cells, config, known, votes.code, len(votes.names))
     rows = []
     for group, label in enumerate(votes.names):
-        claim = _claimed(label, known)
+        claim = claimed(label, known)
         markers: tuple[tuple[MarkerEvidence, ...], ...] = ((), ())
         if claim is not None:
             place = known.hierarchy.index(claim.id)
@@ -159,17 +160,6 @@ def _evidence(
         spelled(cells, named),
     )  # fmt: skip
     return evidence, detected
-
-
-def _claimed(label: str, known: Knowledge) -> Candidate | None:
-    """The cell type that a label names, or None."""
-    from kg.grounding import candidates
-    from kg.labels import ground_label
-
-    # A name as written says more than any reading of a label.
-    found = candidates(label, known.graph, categories=(Category.CELL_TYPE,))
-    found = found or ground_label(label, known.graph)
-    return next((one for one in found if one.id in known.hierarchy), None)
 
 
 def _judged(

@@ -21,6 +21,7 @@ from kg.backoff import UNKNOWN, Hierarchy
 from kg.nearest import Nearest, settled
 
 if TYPE_CHECKING:
+    from agent.opinion import Opinion
     from data.cells import Block
     from encoders.calibration import Kind
     from encoders.markers import MarkerScorer
@@ -85,15 +86,19 @@ class Judge:
         threshold: float,
         never: Collection[str],
         prior: NDArray[np.float64] | None = None,
+        opinion: Opinion | None = None,
     ) -> None:
         self.scorer, self.hierarchy, self.places = scorer, hierarchy, places
-        self.threshold, self.prior = threshold, prior
+        self.threshold, self.prior, self.opinion = threshold, prior, opinion
+        self.never = frozenset(never)
         self.nearest = Nearest(scorer.ids, hierarchy, never)
         self._places = hierarchy.indices(scorer.ids)
 
     def score(self, block: Block) -> Scored:
         """Probabilities of the types; none for cells that express no marker."""
         chances = self.scorer.probabilities(self.scorer.scores(block.values), self.prior)
+        if self.opinion is not None:
+            chances = self.opinion.joined(block, chances, self.scorer.ids)
         seen = self.scorer.evidence(block.values)
         chances[~seen] = 0
         return Scored(chances, seen)

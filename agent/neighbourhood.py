@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from agent.judging import Judge, Judged, Scored
 from agent.passes import in_order
+from encoders.smoothing import LEAST_CELLS
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from data.cells import Block
 
 __all__ = ["LEAST_CELLS", "judged_with_neighbours"]
-
-LEAST_CELLS = 3
-"""Fewer cells have no neighbourhood."""
 
 
 def judged_with_neighbours(
@@ -47,7 +45,7 @@ def judged_with_neighbours(
     """
     import scipy.sparse as sp
 
-    from encoders.smoothing import around, neighbours, smooth
+    from encoders.smoothing import around, near, neighbours, smooth
 
     scored: list[Scored] = []
     for one in in_order(judge.score, blocks, workers):
@@ -56,7 +54,11 @@ def judged_with_neighbours(
     chances = np.concatenate([one.chances for one in scored])
     values = sp.vstack([block.values for block in blocks], format="csr")
     order = _canonical(values)
-    graph = neighbours(values[order], workers=workers)
+    opinion = judge.opinion
+    if opinion is not None and opinion.near:
+        graph = near(opinion.vectors[order], workers=workers)
+    else:
+        graph = neighbours(values[order], workers=workers)
     del values
     sorted_chances = chances[order]
     smoothed, others = np.empty_like(chances), np.empty_like(chances)

@@ -22,6 +22,7 @@ def annotate(
     candidates: str | Sequence[str] | None = None,
     tissue: str | None = None,
     encoder: str | None = None,
+    reference: str | None = None,
     layer: str | None = None,
     min_confidence: float = 0.5,
     copy: bool = False,
@@ -46,7 +47,11 @@ def annotate(
     tissue
         UBERON id of the tissue: types that were never reported from it are less expected.
     encoder
-        What scores the cells; ``"markers"`` is the default.
+        What speaks beside the markers: ``"obsm:KEY"``, an embedding of the dataset, or the name
+        of an encoder (``"gene-text"``); by default nothing does.
+    reference
+        Column of ``obs`` with cell types of some cells: their mean vectors in the encoder's space
+        join the markers. A type that no centroid fits is left to the markers.
     layer
         ``"X"``, ``"raw"`` or a layer; the best is found where not given.
     min_confidence
@@ -82,6 +87,7 @@ def annotate(
         candidates=(candidates,) if isinstance(candidates, str) else tuple(candidates or ()),
         tissue=tissue,
         encoder=encoder,
+        reference=reference,
         smooth=smooth,
         species=species,
     )

@@ -22,7 +22,7 @@ from data.errors import BadFile, BadInput
 from data.expression import Judgement, Scale, Values
 from data.genetable import Species
 from data.harmonise import Harmonised, harmonise
-from data.matrices import Rows
+from data.matrices import Rows, in_memory
 
 __all__ = ["BLOCK", "Block", "CellMatrix", "Store", "choose"]
 
@@ -206,6 +206,20 @@ class CellMatrix:
             if len(wanted) < stop - start:
                 rows = rows[wanted - start]
             yield Block(start, stop, wanted, rows)
+
+    def over(self, values: Any) -> CellMatrix:
+        """The same genes, read the same way, over other rows of the same matrix, in memory.
+
+        Parameters
+        ----------
+        values
+            [n, genes of the matrix], dense or sparse, as they are stored.
+        """
+        other = CellMatrix.__new__(CellMatrix)
+        other.__dict__.update(self.__dict__)
+        other._rows = in_memory(values, f"{self.name}: {self.matrix}")
+        other.n_cells = int(values.shape[0])
+        return other
 
     # --- tables and embeddings -------------------------------------------------------------------
 

@@ -3,9 +3,9 @@
 Gives :class:`Calibration`, a logistic curve on the log odds of a raw confidence, and
 :func:`shipped`, the curves of ``data/weights/annotation.json``: ``cell`` for the probability that
 the marker score gives, ``neighbourhood`` for the mean of that probability over a cell's neighbours
-(:func:`encoders.smoothing.around`), which tells right from wrong answers better. On the line means: the true term,
-one above it, or one below it. Fitted by :mod:`training.calibrate_annotation` on the development
-datasets; the model card is ``docs/models/annotation.md``.
+(:func:`encoders.smoothing.around`), which tells right from wrong answers better. On the line means:
+the true term, one above it, or one below it. Fitted by :mod:`training.calibrate_annotation` on the
+development datasets; the model card is ``docs/models/annotation.md``.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Probabilities smoothed over the cells' own neighbourhood graph.
 
 Gives :func:`neighbours`, the k-nearest-neighbour graph on principal components of the log1p
-values, :func:`around`, what a cell's neighbours say of it, itself not heard, and
-:func:`smooth`, graph-regularised probabilities (I + lambda L)^-1 P with the Laplacian L
-of that graph (GRIT). It sees no label and no gene names. It looks at the whole dataset: use it
-below :data:`MOST_CELLS` cells, or when asked for. A large lambda lets rare types vanish while
-accuracy rises, so lambda is fixed in advance and macro-F1 is always shown beside.
+values, :func:`near`, the same on any vectors, :func:`around`, what a cell's neighbours say of it,
+itself not heard, and :func:`smooth`, graph-regularised probabilities (I + lambda L)^-1 P with the
+Laplacian L of that graph (GRIT). It sees no label and no gene names. It looks at the whole dataset:
+use it below :data:`MOST_CELLS` cells, or when asked for. A large lambda lets rare types vanish
+while accuracy rises, so lambda is fixed in advance and macro-F1 is always shown beside.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from data.errors import BadInput
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["LAMBDA", "MOST_CELLS", "SHARPEN", "around", "neighbours", "smooth"]
+__all__ = ["LAMBDA", "MOST_CELLS", "SHARPEN", "around", "near", "neighbours", "principal", "smooth"]
 
 MOST_CELLS = 100_000
 """Largest dataset that is smoothed without being asked."""
@@ -37,6 +37,9 @@ NEIGHBOURS = 15
 """Most neighbours of a cell; in small datasets the square root of the number of cells."""
 
 COMPONENTS = 30
+
+LEAST_CELLS = 3
+"""Fewer cells have no neighbourhood."""
 
 _DISTANCES = 1 << 23
 """Distances held at once by a thread, 32 MB: more fall out of the processor's cache."""
@@ -72,13 +75,19 @@ def neighbours(
     BadInput
         When there are fewer than three cells.
     """
+    n = values.shape[0]
+    if n < LEAST_CELLS:
+        raise BadInput(f"{n} cells have no neighbourhood; expected at least {LEAST_CELLS}")
+    found = principal(values, min(components, n - 1, values.shape[1] - 1))
+    return near(found, k, workers=workers)
+
+
+def near(points: NDArray[np.floating], k: int = NEIGHBOURS, *, workers: int = 1) -> sp.csr_array:
+    """The same graph on vectors [n, d] of the cells, an embedding for one."""
     import scipy.sparse as sp
 
-    n = values.shape[0]
-    if n < 3:
-        raise BadInput(f"{n} cells have no neighbourhood; expected at least 3")
-    found = _principal(values, min(components, n - 1, values.shape[1] - 1))
-    points = found.astype(np.float32)  # half the time; neighbours differ by less than noise does
+    n = len(points)
+    points = points.astype(np.float32)  # half the time; neighbours differ by less than noise does
     k = min(k, max(2, math.isqrt(n)), n - 1)
     square = (points**2).sum(axis=1)
     step = max(16, _DISTANCES // n)
@@ -99,7 +108,7 @@ def neighbours(
     return sp.csr_array((graph + graph.T) / 2)
 
 
-def _principal(values: sp.csr_matrix, components: int) -> NDArray[np.float64]:
+def principal(values: sp.csr_matrix, components: int) -> NDArray[np.float64]:
     """Scores of the cells on the first components, without centring a dense copy."""
     from scipy.sparse.linalg import LinearOperator, svds
 

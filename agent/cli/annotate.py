@@ -54,6 +54,17 @@ def annotate(
     min_confidence: Annotated[
         float, typer.Option(help="What an answer's confidence must reach.")
     ] = 0.5,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|obsm:KEY",
+            help="Vectors of the cells beside the markers: gene-text, or an embedding of the file.",
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Column of obs with types of some cells, for --encoder."),
+    ] = None,
     smooth: Annotated[
         bool | None,
         typer.Option(
@@ -91,6 +102,8 @@ def annotate(
         groupby=groupby,
         candidates=tuple(candidates or ()),
         tissue=tissue,
+        encoder=encoder,
+        reference=reference,
         smooth=smooth,
         species=species.value if species else None,
     )
