@@ -19,8 +19,11 @@ from kg.terms import IS_A, Category, Curie, Edge, Path
 from kg.verbalise import sentence as edge_sentence
 from retrieval.evidence import EdgeEvidence, Evidence, Part, PathEvidence, TermEvidence
 
-__all__ = ["HUMAN", "Facts", "Finding", "Found", "none_found"]
+__all__ = ["HUMAN", "NO_DATA", "Facts", "Finding", "Found", "none_found"]
 
+NO_DATA = "ND"
+"""Evidence code of an annotation to a root: curators looked and found nothing, so it says nothing
+of the gene (https://geneontology.org/docs/guide-go-evidence-codes/)."""
 HUMAN = "NCBITaxon:9606"
 """The organism that is meant where a question names none."""
 
@@ -137,7 +140,11 @@ class Facts:
             categories=categories,
             limit=None,
         )
-        positive = [n for n in found.neighbours if "negative" not in n.edge.qualifiers]
+        positive = [
+            n
+            for n in found.neighbours
+            if "negative" not in n.edge.qualifiers and n.edge.evidence_code != NO_DATA
+        ]
         positive = self.own_genes(id, positive)
         return tuple(positive[: limit or self.shown]), len(positive)
 

@@ -87,6 +87,8 @@ class Literature:
                 f"no passage of the literature index speaks of {' '.join(words)!r} together; a "
                 "larger index may (celloquy index add)"
             )
+        # A quote that speaks of all that was asked by itself comes before one whose title helps.
+        fitting.sort(key=lambda passage: _held(words, normalise(passage.quote)) < 1.0)
         findings = tuple(_quote(passage) for passage in fitting[:limit])
         note = (
             "These are the authors' own sentences, found by search; whether they hold is for the "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from agent.facts import Facts, Finding, Found, none_found
+from agent.facts import NO_DATA, Facts, Finding, Found, none_found
 from agent.statement import RULES, Form, Statement
 from kg.graph import Direction
 from kg.neighbours import Neighbour
@@ -341,6 +341,7 @@ def annotated(facts: Facts, gene: Curie, term: Curie) -> Found:
     """Whether a gene is annotated to a term, also through a narrower one; NOT is told."""
     rows = facts.graph.edges(gene, direction="out", predicates=(*FUNCTIONS, GENE_DISEASE))
     denied = [row for row in rows if row.negated and row.object == term]
+    rows = [row for row in rows if row.evidence_code != NO_DATA]
     held = [row for row in rows if not row.negated and row.object == term]
     findings = []
     if held:

@@ -133,8 +133,9 @@ def _total(
             statement = Statement(
                 Form.TOTAL, subject=a, predicate=predicate, inverse=inverse, numbers=(len(others),)
             )
-            evidence = tuple(facts.edge(edge) for edge in edges[:3])
-            return Found((Finding(statement, evidence),))
+            cited = edges if len(others) <= facts.shown else edges[:3]
+            notes = () if cited is edges else (f"Three of the {len(others)} are cited.",)
+            return Found((Finding(statement, tuple(map(facts.edge, cited))),), notes)
     return none_found(lacking)
 
 
