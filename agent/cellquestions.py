@@ -18,6 +18,7 @@ from agent.facts import Found
 from agent.kinds import cells as kinds
 from agent.kinds.cells import These
 from agent.questions import Slotted
+from agent.selection import ALL
 
 if TYPE_CHECKING:
     from agent.cells import AttachedCells
@@ -49,6 +50,14 @@ CELL_TOOLS: Mapping[str, CellTool] = {
     "expressing_groups": CellTool(
         "In which clusters a gene is detected.", kinds.expressing_groups, ("G",)
     ),
+    "share_expressing": CellTool(
+        "In how many cells a gene is detected.", kinds.share_expressing, ("G",)
+    ),
+    "is_higher": CellTool("Whether a gene is higher in the cells.", kinds.is_higher, ("G",)),
+    "is_lower": CellTool("Whether a gene is lower in the cells.", kinds.is_lower, ("G",)),
+    "groups_of_type": CellTool(
+        "In which clusters the cells of a type are.", kinds.groups_of_type, ("C",)
+    ),
     "how_many": CellTool("How many cells there are.", kinds.how_many),
     "whether": CellTool("Whether the cells are of a type.", kinds.whether, ("C",)),
     "why_not": CellTool("Why the cells are not of a type.", kinds.why_not, ("C",)),
@@ -56,7 +65,7 @@ CELL_TOOLS: Mapping[str, CellTool] = {
 """The questions by name."""
 
 _HERE = (
-    r"(?:these|those|this|that|the|my|our|all|of|in|selected|attached|they|it|them|cell|cluster|"
+    r"(?:these|those|this|that|the|my|our|all|of|in|here|selected|attached|they|it|them|cell|cluster|"
     r"group|population|sample|one|selection|dataset|data|file)"
 )
 _THESE = rf"(?:{_HERE} )*{_HERE}"
@@ -84,9 +93,16 @@ def _compiled() -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 _PATTERNS = _compiled()
 _ABOUT_CELLS = re.compile(
-    r"\b(?:these|those|they|them|it|cell|cluster|group|population|selection|dataset|rest|other)\b"
+    r"\b(?:these|those|they|them|it|there|here|cell|cluster|group|population|selection|dataset|data|"
+    r"file|sample|rest|other)\b"
 )
 _CLUSTER = re.compile(r"\b(?:cluster|group)\s+#?(?P<value>[\w.+-]*\w)", re.IGNORECASE)
+
+
+# Questions that a graph of terms cannot answer, so that they are about the cells in any case.
+_OF_CELLS_ALONE = frozenset(
+    {"why_not", "expressed", "expressing_types", "groups_of_type", "is_higher", "is_lower"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +126,11 @@ class Spelled:
 def spelled(question: str, these: These) -> Spelled:
     """Take the selections out of a question: the first is meant, the second compared with."""
     cells = these.cells
+    question = _PAIR.sub(r"cluster \1 and cluster \2", _TOP.sub("highest ", question))
     found = [*_conditions(question, cells), *_clusters(question, cells)]
     found.sort(key=lambda one: one[0])
+    if not found and _WHOLE.search(question) and not _COMPARING.search(question):
+        return Spelled(question, replace(these, selection=ALL, against=ALL))
     if not found:
         return Spelled(question, these)
     text, end, words = "", 0, iter(("these cells", "those cells"))
@@ -128,15 +147,30 @@ def spelled(question: str, these: These) -> Spelled:
     selections = list(dict.fromkeys(selection for *_, selection in found))
     if len(selections) > 1:
         meant = replace(these, selection=selections[0], against=selections[1])
-    elif these.selection and _COMPARING.search(question) and these.selection != selections[0]:
+    elif these.selection not in ("", selections[0]) and _THAN.search(question[: found[0][0]]):
         meant = replace(these, against=selections[0])
     else:
         meant = replace(these, selection=selections[0], against="")
     return Spelled(text, meant, named=True)
 
 
+_WHOLE = re.compile(
+    r"\b(?:this|the|my|our|whole|entire) (?:dataset|data set|data|file|sample)\b|\boverall\b",
+    re.IGNORECASE,
+)
+# What stands before the cells that others are compared with.
+_THAN = re.compile(
+    r"\b(?:than|to|with|from|versus|vs\.?|against|and)"
+    r"(?: (?:in|for|the|of|cells|those|with|from))*\s*$",
+    re.IGNORECASE,
+)
+_PAIR = re.compile(
+    r"\bclusters (\w+),? (?:and|vs\.?|versus|with|from) (?:cluster )?(\w+)", re.IGNORECASE
+)
+_TOP = re.compile(r"\btop (?=(?:\w+ )?(?:genes?|markers?)\b)", re.IGNORECASE)
 _COMPARING = re.compile(
-    r"\b(?:compar\w*|differ\w*|distinguish\w*|versus|vs\.?|than in|against|apart)\b", re.IGNORECASE
+    r"\b(?:compar\w*|differ\w*|distinguish\w*|versus|vs\.?|against|apart|rest|others?|than)\b",
+    re.IGNORECASE,
 )
 
 
@@ -172,6 +206,7 @@ def _clusters(question: str, cells: AttachedCells) -> list[tuple[int, int, str]]
     found = []
     names = {name.lower(): name for name in cells.columns}
     columns = [names[name] for name in kinds.CLUSTERS if name in names]
+    columns += [name for name in cells.columns if "cluster" in name.lower()]
     for match in _CLUSTER.finditer(question):
         for column in columns:
             if match["value"] in set(cells.column(column).astype(str)):
@@ -202,10 +237,10 @@ def plan(asked: Slotted, these: These, *, named: bool = False) -> CellPlan | Non
         slots = _slots(CELL_TOOLS[name], asked)
         if slots is None or (name == "compare" and asked.mentions):
             continue
-        if not about and name not in ("why_not", "expressed", "expressing_types"):
+        if not about and name not in _OF_CELLS_ALONE:
             continue
         return CellPlan(name, f"asks {match[0]!r} of the attached cells", slots)
-    if these.against and named:
+    if these.against and named and not asked.mentions:
         return CellPlan("compare", "names two selections of the attached cells")
     return None
 
@@ -214,6 +249,7 @@ def _slots(tool: CellTool, asked: Slotted) -> tuple[int, ...] | None:
     """The slots a tool takes; None where the question's terms are not those it takes."""
     letters = [word[1] for word in asked.words if re.fullmatch(r"@[A-Z]\d", word)]
     if not tool.takes:
-        return () if set(letters) <= {"C"} and len(letters) < 2 else None
+        fitting = {"C"} if tool.run in (kinds.why, kinds.against, kinds.sure) else set()
+        return () if set(letters) <= fitting and len(letters) < 2 else None
     places = [i for i, letter in enumerate(letters) if letter in tool.takes[0]]
     return (places[-1],) if len(places) == 1 and len(letters) == 1 else None

@@ -121,7 +121,19 @@ class Conversation:
                 return self.agent.use(meant.tool, *meant.terms, organism=meant.organism)
         except UnknownTerm as error:
             return self._abstained(question, str(error))
-        return self.agent.ask(meant.text, self.cells)
+        return self.agent.ask(meant.text, self.cells, self._meant_last())
+
+    def _meant_last(self) -> str | None:
+        """The cells of the last answer, unless others were selected since, or it was not of cells.
+
+        After "What is cluster 8?" the question "are they platelets?" is about cluster 8.
+        """
+        last = self.memory.turns[-1] if self.memory.turns else None
+        if last is None or self.cells is None or not last.tool.startswith(CELLS):
+            return None
+        if last.against:
+            return None  # a comparison is over: those that stand selected are meant again
+        return last.selection if last.cells == self.cells.selection else None
 
     def _among(self, question: str, meant: Meant) -> Answer:
         """Put a question to each of the ids that the last answer named."""

@@ -62,38 +62,54 @@ _NOUNS: dict[str, str] = {
 }
 _LEAD = r"(?:(?:ok|okay|so|well)[ ,]+)?"
 _AND = re.compile(rf"^\s*{_LEAD}(?:and what about|and how about|what about|how about|and|but|or)\b"
-                  r"[\s,]*(?:for |of |with |about )?", re.I)  # fmt: skip
+                  r"[\s,]*(?:for |of |with |about )?", re.IGNORECASE)  # fmt: skip
+_CHATTER = re.compile(
+    r"^\s*(?:(?:thanks|thank you|great|nice|cool|interesting|perfect|hmm+|hi|hello)(?: you)?"
+    r"[\s,.!;:]+)+",
+    re.IGNORECASE,
+)
+# "And what is a B cell?" is a question by itself, whatever came before.
+_WHOLE = re.compile(
+    r"^\s*(?:(?:and|but|so|ok|okay|well|then|now)[\s,]+)+(?=(?:what|who|which|where|why|how|is|are|do|does)"
+    r"(?:'s|\s)(?!about\b|not\b)\S+\s+\S+)",
+    re.IGNORECASE,
+)
 _ORDINAL = re.compile(
     r"\b(?:the|that)\s+("
     + "|".join(_ORDINALS)
     + r")(?:\s+(?:cell\s+)?(one|gene|marker|cell|type|term|disease))?\b(?!\s+\w*(?:cell|gene)s?\b)",
-    re.I,
+    re.IGNORECASE,
 )
 _THIS = re.compile(
     r"\b(?:this|that|these|those|the same)\s+(?:cell\s+)?(" + "|".join(_NOUNS) + r")(?:s|es)?\b",
-    re.I,
+    re.IGNORECASE,
 )
-_POSSESSIVE = re.compile(r"\b(?:its|their)\b", re.I)
-_BOTH = re.compile(r"\b(?:the two|both(?: of them)?|these two|those two)\b", re.I)
-_PRONOUN = re.compile(r"\b(?:it|they|them)\b", re.I)
-_DUMMY = re.compile(r"\bis it (?:true|correct|right|the case|known|possible)\b", re.I)
+_POSSESSIVE = re.compile(r"\b(?:its|their)\b", re.IGNORECASE)
+_BOTH = re.compile(r"\b(?:the two|both(?: of them)?|these two|those two)\b", re.IGNORECASE)
+_PRONOUN = re.compile(r"\b(?:it|they|them)\b", re.IGNORECASE)
+_DUMMY = re.compile(r"\bis it (?:true|correct|right|the case|known|possible)\b", re.IGNORECASE)
 _PARENT = re.compile(
     r"^(?:its|their|the|his)?\s*(?:direct |immediate )?(?:parent|superclass|supertype)(?:s|es)?"
     r"(?: class| type| term| cell type)?\W*$",
-    re.I,
+    re.IGNORECASE,
 )
 _WHY_NOT = re.compile(
-    r"^\s*(?:but )?why (?:is|are) (?:it|they|this|that) not\b|^\s*(?:but )?why not\b", re.I
+    r"^\s*(?:but )?why (?:is|are) (?:it|they|this|that) not\b|^\s*(?:but )?why not\b", re.IGNORECASE
 )
 _OF_THEM = re.compile(
     r"^\s*(?:and )?(?:which|what|any|do any|are any|is any)(?: ones?)? of (?:them|these|those)"
     r"(?: (?:genes|cells|types|cell types|markers|diseases|kinds))?\s+(?P<rest>.+)$",
-    re.I,
+    re.IGNORECASE,
+)
+_ROUND = re.compile(
+    r"^\s*(?:and )?(?:what about )?(?:the )?(?:other way (?:a)?round|reverse|converse|vice versa"
+    r"|opposite)\W*$",
+    re.IGNORECASE,
 )
 _EVIDENCE = re.compile(
     r"^\s*(?:why|why is that|how do you know(?: that)?|how sure(?: are you)?|are you sure|what is "
     r"the evidence|on what evidence|says who|source)\W*$",
-    re.I,
+    re.IGNORECASE,
 )
 
 
@@ -139,6 +155,9 @@ def resolve(
     cells
         Whether cells are attached, which "they" and "these cells" then are.
     """
+    question = _CHATTER.sub("", question)
+    if whole := _WHOLE.match(question):
+        question = question[whole.end() :]
     answered = [turn for turn in turns if turn.tool]
     if not answered:
         return _alone(question, cells=cells)
@@ -151,11 +170,15 @@ def resolve(
         return Meant(text=question)
     if _EVIDENCE.match(question) and not on_cells:
         return Meant(tool=last.tool, terms=last.terms, organism=last.organism, note="asked again")
+    if _ROUND.match(question):
+        return _turned_round(last)
     if of_them := _OF_THEM.match(question):
         return _among(of_them, answered)
-    short = _AND.match(question) or _WHY_NOT.match(question) or len(question.split()) <= 2
-    if short and (elliptic := _elliptic(question, answered, names)):
-        return elliptic
+    if _WHY_NOT.match(question) and not _WHY_NOT.sub("", question).strip(" ?.!"):
+        return _why_not_that(last)
+    short = bool(_AND.match(question) or _WHY_NOT.match(question)) or len(question.split()) <= 2
+    if short and (meant := _elliptic(question, answered, names)):
+        return meant
     return _replaced(question, answered, names, cells=cells)
 
 
@@ -207,6 +230,31 @@ def _elliptic(question: str, turns: Sequence[Turn], names: Names) -> Meant | Non
         return None
     asked = "why not" if _WHY_NOT.match(question) else ""
     return _instead(mentions[0].id, last, names, asked, "; ".join(notes))
+
+
+def _why_not_that(last: Turn) -> Meant:
+    """Read a bare "why not?": of the cells the type asked about, else the last question again."""
+    if not last.tool.startswith(CELLS):
+        return Meant(tool=last.tool, terms=last.terms, organism=last.organism, note="asked again")
+    if last.tool in (f"{CELLS}whether", f"{CELLS}why_not") and last.terms:
+        return Meant(
+            tool=f"{CELLS}why_not", terms=last.terms, selection=last.selection, note="why not that"
+        )
+    return Meant(lacking="it does not say what they are not; name it: why not NK cells?")
+
+
+def _turned_round(last: Turn) -> Meant:
+    """The last question with its two sides exchanged."""
+    note = "asked the other way round"
+    if last.tool.startswith(CELLS) and last.selection and last.against:
+        return Meant(
+            tool=last.tool, terms=last.terms, selection=last.against, against=last.selection,
+            note=note,
+        )  # fmt: skip
+    takes = TOOLS[last.tool].takes if last.tool in TOOLS else ()
+    if len(last.terms) == 2 and len(set(takes)) == 1:
+        return Meant(tool=last.tool, terms=last.terms[::-1], organism=last.organism, note=note)
+    return Meant(lacking="the last question has no two sides that could be exchanged")
 
 
 def _elsewhere(organism: str, last: Turn, names: Names) -> Meant:

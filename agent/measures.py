@@ -22,15 +22,17 @@ from kg.terms import Curie
 from retrieval.evidence import CellsEvidence, Evidence, PredictionEvidence
 
 if TYPE_CHECKING:
-    from agent.cells import AttachedCells
+    from agent.cells import AttachedCells, Sums
 
 __all__ = [
     "ANNOTATED",
     "annotated",
     "annotated_below",
+    "below_by_group",
     "by_group",
     "cells_of",
     "contrasted",
+    "difference",
     "differences",
     "expression",
     "prepare",
@@ -111,6 +113,32 @@ def expression(
     return _cells(cells, statistic, selection, figures, against, gene)
 
 
+def difference(
+    cells: AttachedCells, gene: str, selection: str, against: str = ALL
+) -> CellsEvidence:
+    """How a gene differs between the cells and others: shares, means, fold change and AUROC."""
+    here, there = cells.sums(selection), cells.sums(selection, against)
+    values, g = cells.values([gene])[gene], cells.place[gene]
+    inside, outside = cells.mask(selection), cells.rest(selection, against)
+    figures = _both(here, there, g) | {"auroc": _auroc(values[inside], values[outside])}
+    return _cells(cells, "difference", selection, figures, against, gene)
+
+
+def _both(here: Sums, there: Sums, g: int) -> dict[str, float]:
+    return {
+        "share": here.share[g],
+        "mean": here.mean[g],
+        "share_outside": there.share[g],
+        "mean_outside": there.mean[g],
+        "log2_fold_change": here.fold(there)[g],
+    }
+
+
+def below_by_group(cells: AttachedCells, id: Curie, column: str, value: str) -> PredictionEvidence:
+    """How many cells of one group of a column were annotated as a term or a kind of it."""
+    return _prediction(cells, "below_by_group", cells.spelled_out(f"{column}={value}"), id)
+
+
 def by_group(cells: AttachedCells, gene: str, column: str, value: str) -> CellsEvidence:
     """In how many cells of one group of a column a gene is detected, and its mean."""
     selection = cells.spelled_out(f"{column}={value}")
@@ -146,11 +174,7 @@ def differences(
     found = []
     for gene, values in cells.values(genes).items():
         g = cells.place[gene]
-        figures = {
-            "share": here.share[g], "mean": here.mean[g],
-            "share_outside": there.share[g], "mean_outside": there.mean[g],
-            "log2_fold_change": fold[g], "auroc": _auroc(values[inside], values[outside]),
-        }  # fmt: skip
+        figures = _both(here, there, g) | {"auroc": _auroc(values[inside], values[outside])}
         if sign * (figures["auroc"] - 0.5) >= LEAST_AUROC - 0.5:
             found.append(_cells(cells, "difference", selection, figures, against, gene))
     found.sort(key=lambda piece: (-sign * piece.value, piece.gene))
@@ -262,6 +286,7 @@ _COUNTS: Mapping[str, Callable[[AttachedCells, Curie, str, str], Figures]] = {
     "annotated": _count,
     "listed_annotated": _count,
     "annotated_below": _count_below,
+    "below_by_group": _count_below,
     "contrasted": _count_both,
 }
 
@@ -331,8 +356,8 @@ def _difference_words(piece: CellsEvidence, cells: AttachedCells) -> str:
     way = "Higher" if f["auroc"] > 0.5 else "Lower"
     return (
         f"{way} in the {_with(piece)} than in {_others(piece.against)}: {_gene(piece, cells)} "
-        f"(in {percent(f['share'])} against {percent(f['share_outside'])} of cells, log2 fold "
-        f"change {f['log2_fold_change']:.2f}, AUROC {f['auroc']:.2f})"
+        f"in {percent(f['share'])} against {percent(f['share_outside'])} of cells, log2 fold "
+        f"change {f['log2_fold_change']:.2f}, AUROC {f['auroc']:.2f}"
     )
 
 
@@ -381,6 +406,16 @@ def _below_words(piece: PredictionEvidence, cells: AttachedCells) -> str:
     )
 
 
+def _below_group_words(piece: PredictionEvidence, cells: AttachedCells) -> str:
+    f = dict(piece.figures)
+    column, _, value = " ".join(piece.selection.split()).partition("=")
+    return (
+        f"Annotated as {_term(piece.subject, cells)} or a kind of it, by {column}: in "
+        f"{value[:MOST_NAME]} {int(f['cells']):,} of {int(f['of']):,} cells "
+        f"({percent(f['cells'] / f['of'])})"
+    )
+
+
 def _contrasted_words(piece: PredictionEvidence, cells: AttachedCells) -> str:
     f = dict(piece.figures)
     return (
@@ -399,6 +434,7 @@ _WORDS: Mapping[str, Callable[..., str]] = {
     "annotated": _annotated_words,
     "listed_annotated": _listed_annotated_words,
     "annotated_below": _below_words,
+    "below_by_group": _below_group_words,
     "contrasted": _contrasted_words,
 }
 
@@ -483,7 +519,7 @@ def _predicted_again(piece: PredictionEvidence, cells: AttachedCells) -> Figures
     ids = annotation.ids()
     wanted = piece.subject or "unknown"
     inside = ids[cells.mask(piece.selection)]
-    if piece.statistic == "annotated_below":
+    if piece.statistic in ("annotated_below", "below_by_group"):
         below = {*annotation.hierarchy.below(piece.subject)}
         return {"cells": sum(one in below for one in inside), "of": len(inside)}
     exact = inside == wanted

@@ -98,7 +98,9 @@ class Agent:
         self.verifier = Verifier(self.graph, self._stored_text)
         self.writer: Writer | None = open_writer(self.config)
 
-    def ask(self, question: str, cells: AttachedCells | None = None) -> Answer:
+    def ask(
+        self, question: str, cells: AttachedCells | None = None, selection: str | None = None
+    ) -> Answer:
         """Answer one question.
 
         Parameters
@@ -107,6 +109,8 @@ class Agent:
             In words.
         cells
             Cells that it may be about (:func:`agent.cells.attach`).
+        selection
+            Which of them "these cells" are; those that stand selected where not given.
 
         Raises
         ------
@@ -119,7 +123,10 @@ class Agent:
             from agent.cellquestions import spelled
             from agent.kinds.cells import These
 
-            said = spelled(question, These(cells, cells.selection, cells.against))
+            these = These(cells, cells.selection, cells.against)
+            if selection is not None:
+                these = These(cells, selection)
+            said = spelled(question, these)
             state["read"], state["these"], state["named"] = said.text, said.these, said.named
         return self.run(state)
 

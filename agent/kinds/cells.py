@@ -32,8 +32,12 @@ __all__ = [
     "expressed",
     "expressing_groups",
     "expressing_types",
+    "groups_of_type",
     "how_many",
+    "is_higher",
+    "is_lower",
     "lower_genes",
+    "share_expressing",
     "sure",
     "top_genes",
     "what",
@@ -305,6 +309,51 @@ def expressed(facts: Facts, these: These, gene: Curie) -> Found:
     return Found((_measured(piece, lead=lead),))
 
 
+def share_expressing(facts: Facts, these: These, gene: Curie) -> Found:
+    """In how many of the cells a gene is detected."""
+    found = expressed(facts, these, gene)
+    return replace(found, findings=tuple(replace(one, lead="") for one in found.findings))
+
+
+def is_higher(facts: Facts, these: These, gene: Curie) -> Found:
+    """Whether a gene is higher in the cells than in others."""
+    return _is_different(facts, these, gene, sign=1)
+
+
+def is_lower(facts: Facts, these: These, gene: Curie) -> Found:
+    """Whether a gene is lower in the cells than in others."""
+    return _is_different(facts, these, gene, sign=-1)
+
+
+def _is_different(facts: Facts, these: These, gene: Curie, *, sign: int) -> Found:
+    symbol = these.cells.symbol(facts.names.label(gene))
+    if symbol is None:
+        return _no_gene(facts, these, gene)
+    if not these.cells.rest(these.selection, these.against).any():
+        return none_found(_ALL_MEANT)
+    piece = measures.difference(these.cells, symbol, these.selection, these.against)
+    gap = sign * (piece.value - 0.5)
+    clear = measures.LEAST_AUROC - 0.5
+    lead = "Yes" if gap >= clear else "A little" if gap > 0 else "No"
+    return Found((_measured(piece, lead=lead),), (_EFFECTS,))
+
+
+def groups_of_type(facts: Facts, these: These, type_: Curie) -> Found:
+    """In which clusters the cells of a type are, the highest share first."""
+    if type_ not in these.cells.annotation.hierarchy:
+        return none_found(f"{facts.label(type_)} is no type that cells are annotated with")
+    column = _cluster_column(these)
+    if not column:
+        return none_found(_NO_CLUSTERS)
+    values = sorted(set(these.cells.column(column).astype(str)))
+    pieces = [measures.below_by_group(these.cells, type_, column, value) for value in values]
+    pieces = [piece for piece in pieces if _share_of(piece)]
+    pieces.sort(key=lambda piece: (-_share_of(piece), piece.selection))
+    if not pieces:
+        return whether(facts, replace(these, selection=ALL), type_)
+    return Found((_measured(*pieces[:GROUPS]),), (_PREDICTED,))
+
+
 def _how_many(share: float) -> str:
     """Words for a share of cells in which a gene is detected."""
     if share >= 0.5:
@@ -332,18 +381,37 @@ def expressing_types(facts: Facts, these: These, gene: Curie, *types: Curie) -> 
 
 def expressing_groups(facts: Facts, these: These, gene: Curie) -> Found:
     """In which clusters of the dataset a gene is detected, the highest share first."""
-    names = {name.lower(): name for name in these.cells.columns}
-    column = next((names[name] for name in CLUSTERS if name in names), "")
+    column = _cluster_column(these)
     if not column:
-        return none_found(
-            f"the dataset has no column of clusters; expected one of {', '.join(CLUSTERS)}"
-        )
+        return none_found(_NO_CLUSTERS)
     values = sorted(set(these.cells.column(column).astype(str)))
     return _by_group(facts, these, gene, column, values)
 
 
 CLUSTERS = ("leiden", "louvain", "seurat_clusters", "cluster", "clusters", "group", "cell_type")
 """Columns that tools of the field keep clusters in, the first that a dataset has being meant."""
+
+_NO_CLUSTERS = (
+    f"the dataset has no column of clusters; expected one of {', '.join(CLUSTERS)}, or one with "
+    "'cluster' in its name"
+)
+
+
+def _cluster_column(these: These) -> str:
+    names = {name.lower(): name for name in these.cells.columns}
+    if known := next((names[name] for name in CLUSTERS if name in names), ""):
+        return known
+    return next((names[n] for n in names if "cluster" in n and _groups(these, names[n])), "")
+
+
+def _groups(these: These, column: str) -> bool:
+    """Whether a column groups cells: some values, and no number measured for each."""
+    values = these.cells.column(column)
+    return bool(values.dtype.kind not in "fc" and 1 < values.nunique() <= 100)
+
+
+FEW = 5
+"""Groups of fewer cells come last: a share of them says next to nothing."""
 
 GROUPS = 8  # how many of them an answer names
 
@@ -353,7 +421,7 @@ def _by_group(facts: Facts, these: These, gene: Curie, column: str, values: Sequ
     if symbol is None:
         return _no_gene(facts, these, gene)
     pieces = [measures.by_group(these.cells, symbol, column, value) for value in values]
-    pieces.sort(key=lambda piece: (-piece.value, piece.selection))
+    pieces.sort(key=lambda piece: (piece.n_cells < FEW, -piece.value, piece.selection))
     note = f"The {GROUPS} of {len(pieces)} with the highest share are named."
     return Found((_measured(*pieces[:GROUPS]),), (note,) if len(pieces) > GROUPS else ())
 
@@ -375,7 +443,8 @@ def whether(facts: Facts, these: These, type_: Curie) -> Found:
         findings += _annotated(these, 3)
     notes = [_PREDICTED]
     main = _main(these)
-    if main and main != type_ and type_ in facts.graph.descendants(main):
+    general = bool(main) and _too_general(these, main)
+    if main and main != type_ and not general and type_ in facts.graph.descendants(main):
         label = facts.names.label(type_)
         notes.insert(0, f"{label} is a kind of what they were annotated as: they may still be it.")
     return Found(tuple(findings), tuple(notes))

@@ -153,7 +153,7 @@ def test_an_interrupt_loses_nothing(
     monkeypatch.setattr("sys.stdin", io.StringIO("What is a T cell?\nWhat is a B cell?"))
     asked = Agent.ask
 
-    def interrupted(self: Agent, question: str, cells: object = None) -> object:
+    def interrupted(self: Agent, question: str, *_: object) -> object:
         if "B cell" in question:
             raise KeyboardInterrupt
         return asked(self, question)

@@ -52,6 +52,8 @@ def test_its_markers_are_those_of_a_cell_type_even_after_a_gene(small: Knowledge
         ("what about the second one?", turn("subtypes", LYMPHOCYTE, listed=(T, B)), "subtypes",
          (B,)),
         ("why?", turn("is_a", T, B), "is_a", (T, B)),
+        ("why not?", turn("is_a", T, B), "is_a", (T, B)),
+        ("and the other way round?", turn("is_a", T, B), "is_a", (B, T)),
     ],
 )  # fmt: skip
 def test_the_last_question_changed_in_one_place(
@@ -69,6 +71,7 @@ def test_the_last_question_changed_in_one_place(
         ("why not B cells?", turn("cells.what", selection="k=1"), "cells.why_not", (B,)),
         ("what about B cells?", turn("cells.sure", selection="k=1"), "cells.whether", (B,)),
         ("what about its parent?", turn("cells.what", listed=(T,)), "supertypes", (T,)),
+        ("why not?", turn("cells.whether", T, selection="k=1"), "cells.why_not", (T,)),
     ],
 )  # fmt: skip
 def test_after_a_question_about_the_cells(
@@ -95,6 +98,7 @@ def test_they_are_the_attached_cells(small: KnowledgeGraph, question: str) -> No
         ("which of them express GZMB?", turn("definition", T), "lists anything"),
         ("what about its parent?", turn("definition", "CL:0000738"), "no parent class"),
         ("and in mouse?", turn("cells.what", selection="k=1"), "not attached"),
+        ("and the other way round?", turn("definition", T), "no two sides"),
         ("and in mouse?", turn("function", GZMB), "no mouse orthologue of GZMB"),
     ],
 )
@@ -111,3 +115,15 @@ def test_the_gene_of_the_other_organism(real: EmbeddedGraph) -> None:
     back = resolve("and in human?", [turn("function", *meant.terms)], real)
     assert back.terms == (GZMB,)
     assert resolve("why not NK?", [turn("is_a", T, B)], real).terms == (T, NK)
+
+
+def test_the_two_sides_of_a_comparison_are_exchanged(small: KnowledgeGraph) -> None:
+    before = turn("cells.compare", selection="k=1", against="k=2")
+    meant = resolve("and the other way round?", [before], small, cells=True)
+    assert (meant.tool, meant.selection, meant.against) == ("cells.compare", "k=2", "k=1")
+
+
+def test_thanks_and_ands_before_a_whole_question_are_passed_over(small: KnowledgeGraph) -> None:
+    before = turn("is_a", T, B)
+    for said in ("Thanks! And what is a monocyte?", "ok, so what is a monocyte?"):
+        assert resolve(said, [before], small).text == "what is a monocyte?"
