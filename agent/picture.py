@@ -34,6 +34,7 @@ _LETTER = 0.075  # inches: the mean width of a letter at 9 points
 _TEXT = 9
 _LABEL = 46  # letters of a label before it is cut
 _GAP = 0.8  # inches between the longest label of a column and the next column
+_CENTRE = 16  # letters a line of the node asked about: its box ends before the neighbours' dots
 _BOX = 26  # letters a line in the boxes of a path
 
 COLOURS: Mapping[Category, str] = {
@@ -164,13 +165,14 @@ def draw_neighbours(
         _label_dot(ax, dot)
     ax.text(
         *centre,
-        found.centre.label,
+        "\n".join(_lines(found.centre.label)),
         ha="center",
         va="center",
         fontsize=_TEXT + 3,
         fontweight="bold",
         color="white",
         bbox={"boxstyle": "round,pad=0.5", "fc": COLOURS[found.centre.category], "ec": "none"},
+        gid="label",
         zorder=4,
     )
     _headings(ax, groups, dots)
@@ -318,6 +320,10 @@ def _headings(ax: Axes, groups: list[tuple[str, list[Neighbour]]], dots: list[_D
         )
 
 
+def _lines(label: str) -> list[str]:
+    return textwrap.wrap(label, _CENTRE, max_lines=6, placeholder="\N{HORIZONTAL ELLIPSIS}")
+
+
 def _cut(label: str, most: int = _LABEL) -> str:
     return label if len(label) <= most else label[: most - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
@@ -404,32 +410,35 @@ def _branches(
 
 
 def _arrow(ax: Axes, start: Text, end: Text, name: str) -> None:
-    """An arrow from box to box, with its relation beside it."""
+    """An arrow from the top of a box to the bottom of one above, its relation on it."""
     (x, y), (u, v) = start.get_position(), end.get_position()
+    y, v = _span(ax, start)[1], _span(ax, end)[0]
     ax.annotate(
         "",
         xy=(u, v),
         xytext=(x, y),
-        arrowprops={
-            "arrowstyle": "-|>",
-            "color": "#777777",
-            "patchA": start.get_bbox_patch(),
-            "patchB": end.get_bbox_patch(),
-            "shrinkA": 1,
-            "shrinkB": 1,
-        },
+        arrowprops={"arrowstyle": "-|>", "color": "#777777", "shrinkA": 0, "shrinkB": 0},
         zorder=1,
     )
     ax.text(
-        (x + u) / 2 + 0.08,
+        (x + u) / 2,
         (y + v) / 2,
         name,
         fontsize=_TEXT - 2,
-        color="#777777",
-        ha="left",
+        color="#555555",
+        ha="center",
         va="center",
+        bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"},
         gid="relation",
     )
+
+
+def _span(ax: Axes, box: Text) -> tuple[float, float]:
+    """Where a box that has been laid out begins and ends, from below."""
+    patch = box.get_bbox_patch()
+    assert patch is not None, "the boxes of a path are drawn"
+    extent = patch.get_window_extent().transformed(ax.transData.inverted())
+    return float(extent.y0), float(extent.y1)
 
 
 def _frame(
