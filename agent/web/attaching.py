@@ -45,17 +45,14 @@ class PageCells(AttachedCells):
 
     def mean(self, one: Selection | None, other: Selection | None) -> None:
         """Mean these cells from now on, held against the other ones."""
-        self.selection, self.against = self._known(one), self._known(other)
-
-    def _known(self, one: Selection | None) -> str:
-        if one is None:
-            return ALL
-        packed = one.packed.tobytes()
-        if self._packed.get(one.text) != packed:
-            self.forget()  # the name meant other cells before
-            self._packed[one.text] = packed
-        self._masks[one.text] = one.mask(self.n_cells)
-        return one.text
+        packed = {s.text: s.packed.tobytes() for s in (one, other) if s is not None}
+        if any(self._packed.get(text, new) != new for text, new in packed.items()):
+            self.forget()  # a name meant other cells before
+        self._packed |= packed
+        for selection in filter(None, (one, other)):
+            self._masks[selection.text] = selection.mask(self.n_cells)
+        self.selection = one.text if one is not None else ALL
+        self.against = other.text if other is not None else ALL
 
     def spelled_out(self, selection: str | None) -> str:
         """A selection as the table spells it; those of the page are known by their text."""

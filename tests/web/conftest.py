@@ -104,7 +104,7 @@ def open_page(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
             ),
         )
         page.goto(address + "/")
-        page.wait_for_selector("#suggestions button")
+        page.wait_for_selector("#suggestions button", state="attached")
         return page
 
     yield opened

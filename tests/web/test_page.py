@@ -76,9 +76,9 @@ def test_from_the_demo_to_the_path(open_page: Callable[..., Page]) -> None:
     answer = page.inner_text(".turn:last-child .answer")
     assert f"{cells} cells" in answer
     page.click(".turn:last-child .chip")
-    page.wait_for_selector(".evidence svg.tree .lit")
+    page.wait_for_selector(".evidence svg.tree rect")
     assert page.locator(".evidence svg.tree rect").count() >= 3
-    assert page.inner_text(".evidence .tree").startswith("cell")
+    assert page.text_content(".evidence .tree text").startswith("cell")
     page.eval_on_selector(".turn:last-child .answer", "one => one.scrollIntoView({block: 'start'})")
     take(page, "1280")
 
@@ -87,9 +87,10 @@ def test_at_the_width_of_a_telephone(open_page: Callable[..., Page]) -> None:
     page = open_page(390, 844)
     load_demo(page)
     take(page, "390")
+    page.click("#tab-talk")
     ask(page, "Is a CD8-positive, alpha-beta T cell a lymphocyte?")
     page.click(".turn:last-child .chip")
-    page.wait_for_selector(".evidence svg.tree .lit")
+    page.wait_for_selector(".evidence svg.tree rect")
     take(page, "390-path")
     for tab in ("#tab-cells", "#tab-talk"):
         page.click(tab)
@@ -184,7 +185,9 @@ def test_names_from_a_file_are_text(open_page: Callable[..., Page], evil_file: P
     page = open_page()
     page.on("dialog", lambda one: pytest.fail(f"a script ran: {one.message}"))
     page.set_input_files("#file", evil_file)
-    page.wait_for_selector("#legend li")
+    page.wait_for_selector("#summary:not([hidden])")
+    page.select_option("#colour", "column:leiden")
+    page.wait_for_selector("#legend li >> nth=1")
     assert evil_file.name in page.inner_text("#dataset-name")
     assert EVIL in page.locator("#legend .toggle span").all_text_contents()
     page.hover("#legend li:first-child")

@@ -56,9 +56,8 @@ def client(visitor: Callable[[], TestClient]) -> TestClient:
     return visitor()
 
 
-@pytest.fixture(scope="session")
-def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty cells with coordinates, groups, numbers, and names that would be markup."""
+def small(path: Path) -> Path:
+    """Write forty cells with coordinates, groups, numbers, and names that would be markup."""
     rng = np.random.default_rng(1)
     counts = sp.csr_matrix(rng.poisson(1.5, (40, len(GENES))).astype(np.float32))
     obs = pd.DataFrame(
@@ -71,9 +70,13 @@ def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     adata = anndata.AnnData(counts, obs=obs, var=pd.DataFrame(index=list(GENES)))
     adata.obsm["X_umap"] = np.column_stack([np.arange(40.0), np.zeros(40)]).astype(np.float32)
-    path = tmp_path_factory.mktemp("web") / "small.h5ad"
     adata.write_h5ad(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small(tmp_path_factory.mktemp("web") / "small.h5ad")
 
 
 @pytest.fixture

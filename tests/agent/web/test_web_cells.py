@@ -240,3 +240,24 @@ def test_text_that_is_no_text(client: TestClient) -> None:
     raw = b'{"question": "\\ud800"}'
     answer = client.post("/api/ask", content=raw, headers={"content-type": "application/json"})
     assert answer.status_code in (200, 422)
+
+
+def test_a_name_that_means_other_cells_is_computed_anew(
+    app: Door, client: TestClient, dataset: str
+) -> None:
+    def how_many(made: dict[str, Any], other: dict[str, Any] | None = None) -> str:
+        body = {
+            "dataset": dataset,
+            "selection": made["id"],
+            "question": "How many cells are there?",
+        }
+        body |= {"other": other["id"]} if other else {}
+        return events(client.post("/api/ask", json=body).text)[-1][1]["answer"]
+
+    first = select(client, dataset, cells=[1, 2, 3], name="mine").json()
+    assert "3" in how_many(first)
+    client.delete(f"/api/selections/{first['id']}")
+    second = select(client, dataset, cells=[4, 5, 6, 7], name="mine").json()
+    assert second["name"] == "mine"
+    third = select(client, dataset, cells=[9], name="yours").json()
+    assert "4" in how_many(second, third)
