@@ -79,12 +79,12 @@ class AlignConfig:
     """
 
     objective: Objective = "token"
-    kind: Kind = "mlp2"
+    kind: Kind = "mlp3"
     tokens: int = 2
     hidden: int = 1024
     bt: bool = True
     dropout: float = 0.1
-    text: TextKind = "label"
+    text: TextKind = "definition"
     centred: bool = True
     bank: bool = True
     token_weight: float = 1.0
@@ -96,7 +96,7 @@ class AlignConfig:
     positives: PositivesConfig = field(default_factory=PositivesConfig)
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=3000, learning_rate=1e-3, develop_every=100, save_every=500, patience=10
+            steps=1500, learning_rate=1e-3, develop_every=50, save_every=250, patience=10, threads=1
         )
     )
 

@@ -46,9 +46,9 @@ class PositivesConfig:
     """
 
     weight: Weight = "lin"
-    power: float = 4.0
-    floor: float = 0.1
-    share: float = 0.3
+    power: float = 2.0
+    floor: float = 0.2
+    share: float = 0.6
 
     def __post_init__(self) -> None:
         if self.weight not in get_args(Weight) or not 0 <= self.share <= 1 or self.power <= 0:

@@ -36,7 +36,7 @@ def evaluate(
 ) -> None:
     """Measure the product: figures beside their baselines, with spread, versions and seed.
 
-    Suites: annotation, calibration, markers, novelty, qa, retrieval.
+    Suites: annotation, calibration, llm, markers, novelty, qa, retrieval.
     """
     chosen = suites or list(SUITES)
     if unknown := [name for name in chosen if name not in SUITES]:
@@ -65,6 +65,12 @@ def _calibration(folder: Path) -> Report:
     from training.calibrate_annotation import calibration
 
     return calibration(folder, seed=options.seed)[0]
+
+
+def _llm(folder: Path) -> Report:
+    from training.evaluate_llm import llm
+
+    return llm(folder, seed=options.seed)
 
 
 def _markers(folder: Path) -> Report:
@@ -106,6 +112,7 @@ def _golden(name: str) -> Path:
 SUITES: dict[str, Callable[[Path], Report]] = {
     "annotation": _annotation,
     "calibration": _calibration,
+    "llm": _llm,
     "markers": _markers,
     "novelty": _novelty,
     "qa": _qa,

@@ -77,7 +77,7 @@ def align(
     objective: Annotated[
         Objective, typer.Option(help="Compare with words, with states, or by the answer.")
     ] = Objective.token,
-    kind: Annotated[Kind, typer.Option(help="Layers of the projector.")] = Kind.mlp2,
+    kind: Annotated[Kind, typer.Option(help="Layers of the projector.")] = Kind.mlp3,
     bt: Annotated[bool, typer.Option(help="The trainable token after a cell's own.")] = True,
     positives: Annotated[
         Weight, typer.Option(help="What counts as right, graded by the ontology or not.")
