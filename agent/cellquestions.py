@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from agent.facts import Found
 from agent.kinds import cells as kinds
-from agent.kinds.cells import These
+from agent.kinds import expression
 from agent.questions import Slotted
 from agent.selection import ALL
+from agent.these import CLUSTERS, These
 
 if TYPE_CHECKING:
     from agent.cells import AttachedCells
@@ -40,21 +41,21 @@ CELL_TOOLS: Mapping[str, CellTool] = {
     "why": CellTool("Which markers speak for it.", kinds.why),
     "against": CellTool("Which markers speak against it.", kinds.against),
     "sure": CellTool("How sure the answer is.", kinds.sure),
-    "top_genes": CellTool("Which genes are higher in the cells.", kinds.top_genes),
-    "lower_genes": CellTool("Which genes are lower in the cells.", kinds.lower_genes),
-    "compare": CellTool("What differs between two selections.", kinds.compare),
-    "expressed": CellTool("Whether a gene is detected in the cells.", kinds.expressed, ("G",)),
+    "top_genes": CellTool("Which genes are higher in the cells.", expression.top_genes),
+    "lower_genes": CellTool("Which genes are lower in the cells.", expression.lower_genes),
+    "compare": CellTool("What differs between two selections.", expression.compare),
+    "expressed": CellTool("Whether a gene is detected in the cells.", expression.expressed, ("G",)),
     "expressing_types": CellTool(
-        "In which annotated types a gene is detected.", kinds.expressing_types, ("G",)
+        "In which annotated types a gene is detected.", expression.expressing_types, ("G",)
     ),
     "expressing_groups": CellTool(
-        "In which clusters a gene is detected.", kinds.expressing_groups, ("G",)
+        "In which clusters a gene is detected.", expression.expressing_groups, ("G",)
     ),
     "share_expressing": CellTool(
-        "In how many cells a gene is detected.", kinds.share_expressing, ("G",)
+        "In how many cells a gene is detected.", expression.share_expressing, ("G",)
     ),
-    "is_higher": CellTool("Whether a gene is higher in the cells.", kinds.is_higher, ("G",)),
-    "is_lower": CellTool("Whether a gene is lower in the cells.", kinds.is_lower, ("G",)),
+    "is_higher": CellTool("Whether a gene is higher in the cells.", expression.is_higher, ("G",)),
+    "is_lower": CellTool("Whether a gene is lower in the cells.", expression.is_lower, ("G",)),
     "groups_of_type": CellTool(
         "In which clusters the cells of a type are.", kinds.groups_of_type, ("C",)
     ),
@@ -205,7 +206,7 @@ def _clusters(question: str, cells: AttachedCells) -> list[tuple[int, int, str]]
     """Where a question says "cluster 3", and which column of clusters that is of."""
     found = []
     names = {name.lower(): name for name in cells.columns}
-    columns = [names[name] for name in kinds.CLUSTERS if name in names]
+    columns = [names[name] for name in CLUSTERS if name in names]
     columns += [name for name in cells.columns if "cluster" in name.lower()]
     for match in _CLUSTER.finditer(question):
         for column in columns:

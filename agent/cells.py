@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.measures import ANNOTATED
+from agent.measurewords import ANNOTATED
 from agent.selection import ALL, resolved
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from retrieval.evidence import CellsEvidence, PredictionEvidence
 
 if TYPE_CHECKING:
     from agent.cells import AttachedCells
-    from agent.kinds.cells import These
+    from agent.these import These
 
 __all__ = ["Conversation", "as_json", "as_markdown", "listed"]
 
@@ -145,7 +145,7 @@ class Conversation:
         return self.agent.answer_with(question, plan, found)
 
     def _these(self) -> These:
-        from agent.kinds.cells import These
+        from agent.these import These
 
         assert self.cells is not None, "a tool on cells is chosen where cells are attached"
         return These(self.cells, self.cells.selection, self.cells.against)

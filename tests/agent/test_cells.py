@@ -24,6 +24,7 @@ from agent.chat import Conversation, as_json, as_markdown
 from agent.cli.main import run
 from agent.memory import Memory, Scratch
 from agent.qa import Agent
+from agent.recount import problem
 from agent.statement import Form, Statement
 from agent.verify import Verifier
 from agent.wording import Names, sentence
@@ -180,11 +181,11 @@ def test_every_figure_can_be_computed_again(
     predicted.append(measures.contrasted(attached, T, selection, against))
     pieces: list[CellsEvidence | PredictionEvidence] = [*made, *predicted]
     for piece in pieces:
-        assert measures.problem(piece, attached) == ""
+        assert problem(piece, attached) == ""
 
 
 def checked(piece: Evidence, text: str, graph: EmbeddedGraph, cells: AttachedCells) -> Claim:
-    verifier = Verifier(graph, recomputed=lambda one: measures.problem(one, cells))
+    verifier = Verifier(graph, recomputed=lambda one: problem(one, cells))
     statement = Statement(Form.MEASURED, quotes=(text,))
     claim = Claim(sentence(statement, Names(graph)), ("E1",), statement)
     return verifier.check(claim, {"E1": piece})
@@ -250,7 +251,7 @@ def test_a_models_sentence_over_measurements(cells: AttachedCells, real: Embedde
     """A sentence that takes measurements over word for word is read; an altered one is not."""
     pieces = measures.differences(cells, "leiden=NK", most=2)
     evidence: dict[str, Evidence] = {f"E{i}": piece for i, piece in enumerate(pieces, start=1)}
-    verifier = Verifier(real, recomputed=lambda one: measures.problem(one, cells))
+    verifier = Verifier(real, recomputed=lambda one: problem(one, cells))
     both = sentence(Statement(Form.MEASURED, quotes=tuple(p.text for p in pieces)), Names(real))
     assert verifier.check(Claim(both, ("E1", "E2")), evidence).verdict == "supported"
     assert verifier.check(Claim(both, ("E1",)), evidence).verdict == "dropped"
