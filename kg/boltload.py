@@ -162,6 +162,10 @@ class _Load:
     def _finish(self) -> None:
         releases = [asdict(one) for one in self.graph.releases.values()]
         counts = [asdict(one) for one in self.graph.stats()]
+        sizes = [
+            {"category": category.value, "n": self.graph.count_terms(category)}
+            for category in Category
+        ]
         notices = [
             {"number": number, "source": source, "text": text}
             for number, (source, text) in enumerate(self.graph.notices())
@@ -172,6 +176,8 @@ class _Load:
                  {"rows": releases}),
                 ("UNWIND $rows AS row MERGE (c:Count {kind: row.kind, type: row.type, "
                  "source: row.source, release: row.release}) SET c.n = row.n", {"rows": counts}),
+                ("UNWIND $rows AS row MERGE (s:Size {category: row.category}) SET s.n = row.n",
+                 {"rows": sizes}),
                 ("UNWIND $rows AS row MERGE (n:Notice {number: row.number}) SET n = row",
                  {"rows": notices}),
                 self._mark("all", 1),

@@ -5,9 +5,9 @@ users and from sources is only ever a parameter. A ``Term`` is a node with the p
 :class:`kg.terms.Term`; an edge is a relationship whose type is its predicate's name and whose
 ``key`` is the edge's content hash; a ``Name`` is one lexical entry, numbered in search order; a
 ``Word`` holds the numbers of the names that contain it. What Cypher would be slow to find out is
-stored: with a term its ancestors and how many terms are below it, and the edges between the terms
-of an ontology as ``Hierarchy`` nodes of some thousand pairs each. Long lists of ids are one text:
-servers store and send it several times faster than a list.
+stored: with a term its ancestors and how many terms are below it, how many terms a category has
+(``Size``), and the edges between them as ``Hierarchy`` nodes of some thousand pairs. Long lists
+of ids are one text: servers store and send it several times faster than a list.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ __all__ = [
     "types",
 ]
 
-VERSION = 2  # of what is described above; a server that holds another one is loaded again
+VERSION = 3  # of what is described above; a server that holds another one is loaded again
 
 PAIRS = 5_000  # in one Hierarchy node: some 100 kB
 
-LABELS = ("Term", "Name", "Word", "Hierarchy", "Release", "Count", "Notice", "Load")
+LABELS = ("Term", "Name", "Word", "Hierarchy", "Size", "Release", "Count", "Notice", "Load")
 """Every label of Celloquy's; no other node of the database is ever touched."""
 
 

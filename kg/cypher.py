@@ -477,10 +477,9 @@ class CypherGraph:
     def count_terms(self, category: Category) -> int:
         """How many current terms a category has."""
         rows = self._server.read(
-            "MATCH (t:Term {category: $category}) WHERE NOT t.obsolete RETURN count(t) AS n",
-            category=category.value,
+            "MATCH (s:Size {category: $category}) RETURN s.n AS n", category=category.value
         )
-        return int(rows[0]["n"])
+        return int(rows[0]["n"]) if rows else 0
 
     def count_descendants(
         self, ids: Iterable[Curie], category: Category, predicates: Sequence[Curie] = (IS_A,)
