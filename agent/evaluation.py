@@ -60,7 +60,8 @@ def evaluate(
         seed=seed,
     )
     if folder is not None:
-        kgrag(report, agent, folder, alone.get("SmolLM2 alone"))
+        choosing = _model_choosing if model_alone else None
+        kgrag(report, agent, folder, alone.get("SmolLM2 alone"), choosing)
     report.assets = {source: release.version for source, release in graph.releases.items()}
     return report, made, hand
 
@@ -90,6 +91,17 @@ def _model_alone() -> Callable[[str], str]:
         return "yes" if yes > no else "no"
 
     return answer
+
+
+def _model_choosing(question: str, options: list[str]) -> str:
+    """The likeliest of several options, by the bundled model without any fact."""
+    from encoders.language import load
+
+    model = load("local")
+    listed = ", ".join(options)
+    prompt = model.chat([{"role": "user", "content": f"{question} Answer with one of: {listed}."}])
+    scores = model.log_likelihoods(prompt, options)
+    return max(zip(scores, options, strict=True))[1]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -46,7 +46,17 @@ def choose(agent: Agent, options: list[str], diseases: tuple[str, str]) -> str |
     return best[0] if most and len(best) == 1 else None
 
 
-def kgrag(report: Report, agent: Agent, folder: Path, alone: Callable[[str], str] | None) -> None:
+Choosing = Callable[[str, list[str]], str]
+"""From a question and its options to one of them."""
+
+
+def kgrag(
+    report: Report,
+    agent: Agent,
+    folder: Path,
+    alone: Callable[[str], str] | None,
+    choosing: Choosing | None = None,
+) -> None:
     """Add both sets to a report.
 
     Parameters
@@ -59,6 +69,8 @@ def kgrag(report: Report, agent: Agent, folder: Path, alone: Callable[[str], str
         That of the evaluation data.
     alone
         A baseline on the statements: from a yes-no question to "yes" or "no".
+    choosing
+        A baseline on the choices.
     """
     with (folder / "qa" / "kgrag_true_false_311.csv").open(encoding="utf-8", newline="") as stream:
         statements = [(row["text"], row["label"] == "True") for row in csv.DictReader(stream)]
@@ -78,19 +90,28 @@ def kgrag(report: Report, agent: Agent, folder: Path, alone: Callable[[str], str
             (alone(f"Is this statement true? {text}.") == "yes") == label for text, label in texts
         )
         report.beside("SmolLM2 alone", baseline, guessed / max(1, len(texts)), len(texts))
-    _choices(report, agent, folder)
+    _choices(report, agent, folder, choosing)
 
 
-def _choices(report: Report, agent: Agent, folder: Path) -> None:
+def _choices(report: Report, agent: Agent, folder: Path, choosing: Choosing | None) -> None:
     with (folder / "qa" / "kgrag_mcq_306.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     picked = []
+    guessed = []
     for row in rows:
         options = [option.strip() for option in row["options_combined"].split(",")]
-        choice = choose(agent, options, (row["disease_1"], row["disease_2"]))
-        if choice is not None:
-            picked.append(choice == row["correct_node"])
+        diseases = (row["disease_1"], row["disease_2"])
+        choice = choose(agent, options, diseases)
+        if choice is None:
+            continue
+        picked.append(choice == row["correct_node"])
+        if choosing:
+            asked = f"Which gene is associated with both {diseases[0]} and {diseases[1]}?"
+            guessed.append(choosing(asked, options) == row["correct_node"])
     name = "KG-RAG, five choices"
     report.add(f"{name}: decided", len(picked) / len(rows), len(rows))
     report.add(f"{name}: right, of those decided", sum(picked) / max(1, len(picked)), len(picked))
     report.beside("always yes", f"{name}: right, of those decided", 0.2, len(picked))
+    if guessed:
+        share = sum(guessed) / len(guessed)
+        report.beside("SmolLM2 alone", f"{name}: right, of those decided", share, len(guessed))

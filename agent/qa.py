@@ -8,10 +8,9 @@ abstains and says what would help. A failure is an answer with a status, never a
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache, partial
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from agent import remarks
@@ -20,6 +19,7 @@ from agent.config import AskConfig
 from agent.degraded import built_in, degraded
 from agent.ellipsis import with_ones, with_root
 from agent.facts import HUMAN, Facts, Found
+from agent.flow import compiled
 from agent.literature import Literature, no_index, open_literature
 from agent.llm import Writer, open_writer
 from agent.questions import LETTERS, slotted
@@ -46,7 +46,7 @@ from kg.terms import Curie
 
 if TYPE_CHECKING:
     from agent.cells import AttachedCells
-    from agent.kinds.cells import These
+    from agent.these import These
 
 __all__ = ["Agent", "ask"]
 
@@ -59,7 +59,7 @@ class State(TypedDict, total=False):
 
     question: str
     read: str
-    these: Any  # agent.kinds.cells.These, which imports numpy; LangGraph reads this annotation
+    these: Any  # agent.these.These, which imports numpy; LangGraph reads this annotation
     named: bool
     mentions: tuple[Mention, ...]
     plan: Plan
@@ -121,7 +121,7 @@ class Agent:
         state: State = {"question": question, "steps": (), "warnings": (), "claims": ()}
         if cells is not None:
             from agent.cellquestions import spelled
-            from agent.kinds.cells import These
+            from agent.these import These
 
             these = These(cells, cells.selection, cells.against)
             if selection is not None:
@@ -133,7 +133,7 @@ class Agent:
     def run(self, state: State) -> Answer:
         """Go through the nodes; a server that is gone is no exception but an answer's status."""
         try:
-            answer: Answer = _compiled().invoke(state, context=self)["answer"]
+            answer: Answer = compiled().invoke(state, context=self)["answer"]
         except ServerUnavailable as error:
             return degraded(self, state, error)
         return answer
@@ -274,7 +274,7 @@ class Agent:
         if "these" not in state:  # where cells are attached, "these cells" are those
             mentions = tuple(with_root(question, mentions, self.graph))
         unknown = unknown_identifiers(question, self.graph)
-        warnings = [f"{node} is in none of the loaded releases" for node in unknown]
+        warnings = [f"{node} {remarks.UNKNOWN}" for node in unknown]
         named = ", ".join(f"{m.text} = {m.label} ({m.id})" for m in mentions) or "nothing"
         return {
             "read": question,
@@ -313,7 +313,9 @@ class Agent:
         if not plan.tool:
             return {
                 "found": Found(
-                    lacking=remarks.unread(state.get("read", ""), plan, state["mentions"])
+                    lacking=remarks.unread(
+                        state.get("read", ""), plan, state["mentions"], state["warnings"]
+                    )
                 )
             }
         tool = TOOLS[plan.tool]
@@ -395,11 +397,11 @@ class Agent:
         """The verifier; where cells are attached, one that computes their statistics again."""
         if "these" not in state:
             return self.verifier
-        from agent import measures
+        from agent import recount
 
         cells = state["these"].cells
-        measures.prepare(state["draft"].evidence.values(), cells)
-        return Verifier(self.graph, self._stored_text, partial(measures.problem, cells=cells))
+        recount.prepare(state["draft"].evidence.values(), cells)
+        return Verifier(self.graph, self._stored_text, partial(recount.problem, cells=cells))
 
     def rewrite(self, state: State) -> State:
         """Let the language model order and phrase the checked facts, and check what it wrote.
@@ -493,66 +495,6 @@ class Agent:
                 labels = {node: self.facts.names.label(node) for node in ids}
                 citations.append(Citation(key, piece, labels))
         return tuple(citations)
-
-
-def _timed(name: str, node: Callable[[Agent, State], State]) -> Callable[..., Any]:
-    """A graph node that adds its steps to the trace with the time they took."""
-    from langgraph.runtime import Runtime
-
-    def run(state: State, runtime: Runtime[Agent]) -> State:
-        start = time.perf_counter()
-        update = node(runtime.context, state)
-        ms = (time.perf_counter() - start) * 1000
-        steps = [replace(step, ms=ms) for step in update.get("steps", ())]
-        merged: State = {**update, "steps": (*state["steps"], *steps)}
-        if "warnings" in update:
-            merged["warnings"] = (*state["warnings"], *update["warnings"])
-        return merged
-
-    run.__name__ = name
-    return run
-
-
-def _after_verify(state: State, runtime: Any) -> str:
-    if not any(claim.verdict == "supported" for claim in state["claims"]):
-        return "abstain_"
-    return "rewrite_" if runtime.context.writer else "answer_"
-
-
-@lru_cache(maxsize=1)
-def _compiled() -> Any:
-    """The state graph, compiled once a process; LangGraph is imported here, when first asked."""
-    from langgraph.graph import END, START, StateGraph
-
-    graph = StateGraph(State, context_schema=Agent)
-    nodes = (
-        *(Agent.ground, Agent.route, Agent.retrieve),
-        *(Agent.write, Agent.verify, Agent.rewrite),
-    )
-    for node in nodes:
-        graph.add_node(f"{node.__name__}_", _timed(node.__name__, node))
-    graph.add_node("answer_", lambda state, runtime: runtime.context.answer(state))
-    graph.add_node("abstain_", lambda state, runtime: runtime.context.abstain(state))
-    graph.add_conditional_edges(
-        START, lambda state: "retrieve_" if "plan" in state else "ground_", ["retrieve_", "ground_"]
-    )
-    graph.add_edge("ground_", "route_")
-    graph.add_edge("route_", "retrieve_")
-    graph.add_conditional_edges(
-        "retrieve_",
-        lambda state: "write_" if state["found"].findings else "abstain_",
-        ["write_", "abstain_"],
-    )
-    graph.add_edge("write_", "verify_")
-    graph.add_conditional_edges(
-        "verify_",
-        _after_verify,
-        ["answer_", "abstain_", "rewrite_"],
-    )
-    graph.add_edge("rewrite_", "answer_")
-    graph.add_edge("answer_", END)
-    graph.add_edge("abstain_", END)
-    return graph.compile()
 
 
 def ask(

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 from agent.answer import Claim
 from agent.clauses import Clause, parse
-from agent.statement import Form, Statement
+from agent.statement import RULES, Form, Rule, Statement
 from agent.tokens import QUOTED, tokenise
 from agent.wording import Names, sentence
-from kg.terms import Curie
+from kg.terms import IS_A, Curie
 from retrieval.evidence import (
     CellsEvidence,
     Evidence,
@@ -102,6 +102,12 @@ def _numbers(match: re.Match[str]) -> list[str]:
 _OF_EVERY = re.compile(r"\W*(?:every|each|all|any)\b", re.IGNORECASE)
 
 
+def _of_classes(statement: Statement) -> bool:
+    """Whether the relation holds of every member of a class, as annotations of genes do not."""
+    predicate = statement.predicate
+    return predicate == IS_A or RULES.get(predicate, Rule()).before
+
+
 def read(text: str, cited: Mapping[str, Evidence], names: Names) -> Reading:
     """Read a sentence against the evidence it cites."""
     if measured := _measured(text, cited, names):
@@ -117,7 +123,7 @@ def read(text: str, cited: Mapping[str, Evidence], names: Names) -> Reading:
         return Reading(problem="the sentence states nothing about its evidence")
     if _OF_EVERY.match(text):
         # "Every B gives rise to A" is more than "A develops from B" says.
-        forward = tuple(one for one in statements[0] if not one.inverse)
+        forward = tuple(one for one in statements[0] if not one.inverse and _of_classes(one))
         if not forward:
             return Reading(problem="the evidence does not say it of every one of them")
         statements = (forward, *statements[1:])

@@ -21,6 +21,7 @@ from retrieval.evidence import EdgeEvidence, Evidence, PathEvidence, TermEvidenc
 
 __all__ = [
     "MOUSE",
+    "UNKNOWN",
     "assumptions",
     "for_organism",
     "ids",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 MOUSE = "NCBITaxon:10090"
+UNKNOWN = "is in none of the loaded releases"
+"""How a warning of an id that no release holds ends."""
 
 
 def with_successors(facts: Facts, mentions: Sequence[Mention], found: Found) -> Found:
@@ -104,7 +107,9 @@ def ids(piece: Evidence) -> tuple[Curie, ...]:
     return (piece.id,) if isinstance(piece, TermEvidence) else ()
 
 
-def unread(question: str, plan: Plan, mentions: Sequence[Mention]) -> str:
+def unread(
+    question: str, plan: Plan, mentions: Sequence[Mention], warnings: Sequence[str] = ()
+) -> str:
     """Why a question was not read, and what can be asked."""
     helpful = (
         "ask for a definition, kinds, parents, development, markers, functions, partners or "
@@ -112,6 +117,8 @@ def unread(question: str, plan: Plan, mentions: Sequence[Mention]) -> str:
     )
     if language := foreign(question):
         return f"it seems to be in {language}, and questions are read in English only"
+    if unknown := [line for line in warnings if line.endswith(UNKNOWN)]:
+        return f"{'; '.join(unknown)}; find ids with: celloquy term NAME"
     if not mentions:
         return f"it names no cell type, gene, process or disease that they hold; {helpful}"
     known = ", ".join(dict.fromkeys(f"{m.label} ({m.id})" for m in mentions))

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _OPEN_PARTS = "That a release does not record a part does not mean that it is none."
+_OPEN_KINDS = "A release can lack a link that holds; this is what it says, not what cannot be."
 _PARTHOOD = (IS_A, PART_OF, IS_A_OR_PART_OF)
 _CELL = "CL:0000000"
 _PART_OF_CELL = re.compile(
@@ -90,10 +91,13 @@ def _no(facts: Facts, a: Curie, b: Curie, predicate: Curie) -> Found:
     absent = Statement(Form.NOT_FOUND, subject=a, predicate=predicate, objects=(b,))
     predicates = (IS_A,) if predicate == IS_A else _PARTHOOD
     open_world = predicate == PART_OF
-    lead = "Not as far as is recorded" if open_world else "No"
-    notes = (_OPEN_PARTS,) if open_world else ()
+    lead = "Not as far as is recorded" if open_world else "No, by this release"
+    notes: tuple[str, ...] = (_OPEN_PARTS,) if open_world else (_OPEN_KINDS,)
     if down := facts.climb(b, a, predicates):
         reverse = walk(facts, down, "It is the other way round")
+        if not open_world:
+            # No two classes are each above the other: here the no is certain.
+            lead, notes = "No", ()
         return Found((Finding(absent, reverse.evidence, lead), reverse), notes)
     if meeting := _common(facts, a, b):
         common, evidence = meeting[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,7 +129,9 @@ def test_the_command_keeps_every_turn(
     assert run(["chat", "--thread", "t"]) == 0
     out, err = capsys.readouterr()
     assert "T cell (CL:0000084) is defined as" in out
-    assert "No: " in out and "does not place T cell (CL:0000084) under B cell" in out
+    assert (
+        "No, by this release: " in out and "does not place T cell (CL:0000084) under B cell" in out
+    )
     assert "/evidence [N]" in out
     for line in (
         "saved 2 turns to", "expected a number from 1 to 2", "is no file to save to",
@@ -141,7 +144,7 @@ def test_the_command_keeps_every_turn(
     assert run(["chat", "--thread", "t"]) == 0
     out, err = capsys.readouterr()
     assert "thread 't', 2 turns" in err
-    assert out.startswith("No: ")
+    assert out.startswith("No, by this release: ")
 
 
 @pytest.mark.assets
@@ -163,3 +166,16 @@ def test_an_interrupt_loses_nothing(
     assert "this question is not kept" in capsys.readouterr().err
     with Memory.open("default", threads) as memory:
         assert [turn.question for turn in memory.turns] == ["What is a T cell?"]
+
+
+def test_the_published_conversation() -> None:
+    """Twelve turns with their evidence; no passage in words, no time, no path of a machine."""
+    text = (Path(__file__).parents[2] / "docs" / "transcript.md").read_text("utf-8")
+    turns = text.split("\n## ")[1:]
+    assert [int(turn.split(".")[0]) for turn in turns] == list(range(1, 13))
+    assert turns[0].startswith("1. /cells ")
+    assert all("\n- E1: " in turn or "cannot answer" in turn for turn in turns)
+    assert "AUROC" in text
+    assert "PMID:" in turns[-1]
+    assert not re.search(r"states: “|years old|\b\d+ ms\b|(?:^|\s)/(?!cells|save)\w+/|20\d\d-\d\d-\d\dT",
+                         text)  # fmt: skip

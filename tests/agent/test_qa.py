@@ -38,9 +38,10 @@ def agent(small: KnowledgeGraph) -> Agent:
          "It is the other way round: T cell (CL:0000084) is a kind of lymphocyte (CL:0000542) "
          "[E1]. Source: Cell Ontology v1."),
         ("Is a T cell a B cell?", "ok",
-         "No: CL v1 does not place T cell (CL:0000084) under B cell (CL:0000236) [E1, E2]. "
-         "T cell (CL:0000084) and B cell (CL:0000236) are both kinds of lymphocyte (CL:0000542) "
-         "[E1, E2]. Source: Cell Ontology v1."),
+         "No, by this release: CL v1 does not place T cell (CL:0000084) under B cell (CL:0000236) "
+         "[E1, E2]. T cell (CL:0000084) and B cell (CL:0000236) are both kinds of lymphocyte "
+         "(CL:0000542) [E1, E2]. A release can lack a link that holds; this is what it says, not "
+         "what cannot be. Source: Cell Ontology v1."),
         ("Which cell types develop into a platelet?", "ok",
          "Platelet (CL:0000233) develops from megakaryocyte (CL:0000556) [E1]. Development is "
          "read from the Cell Ontology's release of 2014-10-13, because the current one, as "

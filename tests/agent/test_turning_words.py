@@ -33,7 +33,7 @@ def test_a_turned_question_is_not_answered_as_the_plain_one(question: str) -> No
     ("question", "begins"),
     [
         ("Is a hepatocyte not an epithelial cell?", "It is: Hepatocyte"),
-        ("Are B cells not T cells?", "It is not: CL "),
+        ("Are B cells not T cells?", "It is not, by this release: CL "),
         ("Is the nucleolus not part of the nucleus?", "It is: Nucleolus"),
     ],
 )
