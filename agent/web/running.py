@@ -37,6 +37,7 @@ def run(
     with listen(config) as listening:
         port = listening.getsockname()[1]
         host = f"[{config.host}]" if ":" in config.host else config.host
+        listening.listen(2048)  # who comes before uvicorn is ready waits a moment
         if say is not None:
             say(f"Celloquy is at http://{host}:{port}/ (stop it with Ctrl+C)")
         threading.Thread(target=warm_up, args=(config,), name="warm-up", daemon=True).start()
@@ -49,6 +50,7 @@ def run(
 
 def listen(config: ServeConfig) -> socket.socket:
     """A socket at the address; port 0 takes a free one."""
+    found = None
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             config.host, config.port, type=socket.SOCK_STREAM
@@ -57,6 +59,8 @@ def listen(config: ServeConfig) -> socket.socket:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
     except OSError as error:
+        if found is not None:
+            found.close()
         raise BadInput(
             f"{config.host} port {config.port} cannot be listened on ({error.strerror}); another "
             "program may be there: choose another with --port"

@@ -22,6 +22,9 @@ __all__ = ["document", "router"]
 
 router = APIRouter(tags=["datasets"])
 
+LOOK_SECONDS = 900.0
+"""How long the worker may look at a file; a million cells take well under a minute."""
+
 _LETTERS = 120  # of a file's name that are shown
 
 
@@ -128,7 +131,7 @@ def _too_large(size: int, most: int, limits: ServeConfig) -> HTTPException:
 def _prepared(name: str, folder: Path, limits: ServeConfig) -> Dataset:
     source = folder / "cells.h5ad"
     try:
-        worker.run("prepare", source, folder, limits.worker_bytes)
+        worker.run("prepare", source, folder, limits.worker_bytes, seconds=LOOK_SECONDS)
     except BadFile as error:
         raise BadFile(str(error).replace(str(source), name)) from None
     return Dataset(secrets.token_urlsafe(9), name, folder, source, limits.drawn)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,22 @@ from data.errors import BadFile, CelloquyError
 
 __all__ = ["main", "run"]
 
+LONGEST = 3_600.0
+"""Seconds of one task: a picture of a million cells takes some minutes."""
+
 Tell = Callable[[int, int, str], None]
 
 
-def run(task: str, source: Path, folder: Path, most_bytes: int, tell: Tell | None = None) -> None:
-    """Do a task in a process of its own.
+def run(
+    task: str,
+    source: Path,
+    folder: Path,
+    most_bytes: int,
+    tell: Tell | None = None,
+    *,
+    seconds: float = LONGEST,
+) -> None:
+    """Do a task in a process of its own, which is ended after so many seconds.
 
     Raises
     ------
@@ -36,6 +48,8 @@ def run(task: str, source: Path, folder: Path, most_bytes: int, tell: Tell | Non
     ) as process:  # fmt: skip
         assert process.stdout is not None
         last: dict[str, Any] = {}
+        watch = threading.Timer(seconds, process.kill)
+        watch.start()
         try:
             for line in process.stdout:
                 last = json.loads(line)
@@ -44,6 +58,8 @@ def run(task: str, source: Path, folder: Path, most_bytes: int, tell: Tell | Non
         except BaseException:  # cancelled, or nonsense was printed
             process.kill()
             raise
+        finally:
+            watch.cancel()
     if last.get("ok"):
         return
     why = last.get("error") or f"the process that read it ended with code {process.returncode}"

@@ -132,3 +132,16 @@ def evil_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("evil") / "<b onclick=alert(1)>cells.h5ad"
     adata.write_h5ad(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def plain_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cells of the demonstration, without coordinates."""
+    from data.h5ad import open_cells
+
+    with open_cells(sources.path("pbmc68k")) as cells:
+        (block,) = cells.blocks()
+        adata = anndata.AnnData(block.values, var=pd.DataFrame(index=list(cells.genes)))
+    path = tmp_path_factory.mktemp("plain") / "plain.h5ad"
+    adata.write_h5ad(path)
+    return path

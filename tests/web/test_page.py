@@ -78,7 +78,7 @@ def test_from_the_demo_to_the_path(open_page: Callable[..., Page]) -> None:
     page.click(".turn:last-child .chip")
     page.wait_for_selector(".evidence svg.tree rect")
     assert page.locator(".evidence svg.tree rect").count() >= 3
-    assert page.text_content(".evidence .tree text").startswith("cell")
+    assert page.locator(".evidence .tree .on text:text-is('cell')").count() == 1
     page.eval_on_selector(".turn:last-child .answer", "one => one.scrollIntoView({block: 'start'})")
     take(page, "1280")
 
@@ -231,3 +231,15 @@ def test_look_up_a_gene_and_colour_by_it(open_page: Callable[..., Page]) -> None
     with page.expect_download() as download:
         page.click("#get-picture")
     assert download.value.suggested_filename == "celloquy-cells.png"
+
+
+def test_a_file_without_a_picture_gets_one(
+    open_page: Callable[..., Page], plain_file: Path
+) -> None:
+    page = open_page()
+    page.set_input_files("#file", plain_file)
+    page.click("#layout-job >> text=Compute the picture")
+    page.wait_for_selector("#layout-job .progress")
+    page.wait_for_selector("#layout-job", state="hidden")
+    page.wait_for_selector("#stage[data-painted]")
+    page.wait_for_selector("#legend li")

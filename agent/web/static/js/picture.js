@@ -238,10 +238,12 @@ function labels() {
   const texts = [];
   for (const { i, x, y } of shown.centres) {
     if (shown.hidden.has(i)) continue;
-    const [px, py] = plot.toScreen(x, y);
+    const [place, py] = plot.toScreen(x, y);
+    if (place < 0 || place > width) continue;
     const name = shown.names[i].length > 30 ? `${shown.names[i].slice(0, 29)}…` : shown.names[i];
     const half = name.length * 3.8;
-    if (px < half || px > width - half || taken.some((t) => Math.abs(t.py - py) < 17 && Math.abs(t.px - px) < t.half + half)) continue;
+    const px = Math.max(half + 4, Math.min(width - half - 4, place));
+    if (taken.some((t) => Math.abs(t.py - py) < 17 && Math.abs(t.px - px) < t.half + half)) continue;
     taken.push({ px, py, half });
     texts.push(make("text", { x: px.toFixed(0), y: py.toFixed(0) }, name));
   }
