@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Docstore", "Put", "Stored"]
 
+# Citations whose windows are looked up one by one; above, reading the whole table is quicker.
+_FEW = 2000
+
 _SCHEMA = """
 CREATE TABLE citations (
     doc INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -279,6 +282,14 @@ class Docstore:
         if docs is None:
             rows = self._db.execute("SELECT id FROM passages ORDER BY id").fetchall()
             return np.array([row[0] for row in rows], np.int64)
+        if len(docs) <= _FEW:
+            found = []
+            for part in _parts(docs.tolist()):
+                marks = ",".join("?" * len(part))
+                found += self._db.execute(
+                    f"SELECT id FROM passages WHERE doc IN ({marks})", part
+                ).fetchall()
+            return np.sort(np.array([row[0] for row in found], np.int64))
         table = np.array(
             self._db.execute("SELECT id, doc FROM passages ORDER BY id").fetchall(), np.int64
         ).reshape(-1, 2)
