@@ -1,0 +1,128 @@
+"""``celloquy train instruct``: a language model learns to answer from cells and facts (stage 2)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.cli.console import emit_json, options
+from data.errors import BadInput
+
+if TYPE_CHECKING:
+    from training.instruct import InstructConfig
+
+__all__ = ["instruct"]
+
+
+def instruct(
+    aligned: Annotated[
+        Path, typer.Option(help="Folder of an alignment (celloquy train align).")
+    ] = Path("aligned"),
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder of the result; made if need be.")
+    ] = Path("instructed"),
+    cells: Annotated[
+        list[Path] | None, typer.Option(help="An .h5ad file of labelled cells. Repeat.")
+    ] = None,
+    label: Annotated[
+        str, typer.Option(help="Its column of Cell Ontology ids or names.")
+    ] = "cell_type_ontology_term_id",
+    llm: Annotated[
+        str, typer.Option(help="The language model: local, a folder, or a hub id.")
+    ] = "local",
+    items: Annotated[int, typer.Option(help="Instructions to make.", min=10)] = 12_000,
+    projector: Annotated[
+        bool, typer.Option("--projector", help="Also train projector and marks.")
+    ] = False,
+    rank: Annotated[int, typer.Option(help="Rank of LoRA's layers.", min=1)] = 8,
+    steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Prompts with facts a batch.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Stop after so long; the same command goes on.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of development data, to train on those not kept out."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> int:
+    """Tune a language model with LoRA on questions about cells and facts (stage 2).
+
+    Projector and marks of the alignment stay as they are unless asked for. Held-out cell types are
+    in no question, no fact and no cell. A run that was stopped goes on with the same command.
+    """
+    from agent.lookup import open_graph
+    from encoders.adapter import SoftTokenModel
+    from encoders.language import load
+    from training.align_data import Labelled, gather
+    from training.instruct import instruct as train
+    from training.instruct import save
+    from training.material import instructions
+
+    if data is not None and not data.is_dir():
+        raise BadInput(f"{data} is no folder; expected that of development data")
+    language = load(llm)
+    files = [Labelled(path, label) for path in cells or []]
+    graph = open_graph(options.graph) if files else None
+    found = gather(files, data, graph=graph, seed=options.seed)
+    model = SoftTokenModel.load(aligned, language, encoder=found.encoder, lora=False)
+    some, talks, plain = instructions(found, language, items, seed=options.seed)
+    config = _config(projector, rank, (steps, batch, rate))
+    made, history = train(
+        model, some, found.cells, plain, talks, config, output / "training",
+        seconds=seconds, show=not options.quiet,
+    )  # fmt: skip
+    document: dict[str, Any] = {
+        "finished": history.finished,
+        "step": history.step,
+        "loss": round(history.loss, 6),
+        "instructions": len(some) + sum(len(talk) for talk in talks),
+        "cells": found.origins,
+        "seconds": round(history.seconds, 1),
+    }
+    if history.finished:
+        about = document | {"seed": options.seed, "note": "trained partly on simulated cells"}
+        document["sha256"] = save(made, output, encoder=found.encoder, about=about)
+        document["folder"] = str(output)
+    if as_json:
+        emit_json(document)
+    else:
+        typer.echo(_said(document))
+    if not history.finished:
+        sys.stderr.write("celloquy: stopped before the end; the same command goes on\n")
+    return 0
+
+
+def _config(
+    projector: bool, rank: int, numbers: tuple[int | None, int | None, float | None]
+) -> InstructConfig:
+    from dataclasses import replace
+
+    from training.instruct import InstructConfig
+
+    steps, batch, rate = numbers
+    base = InstructConfig()
+    loop = replace(
+        base.loop,
+        steps=steps or base.loop.steps,
+        learning_rate=rate or base.loop.learning_rate,
+        seed=options.seed,
+    )
+    return replace(
+        base, rank=rank, alpha=2 * rank, projector=projector, batch=batch or base.batch,
+        cell_batch=2 * (batch or base.batch), loop=loop,
+    )  # fmt: skip
+
+
+def _said(document: dict[str, Any]) -> str:
+    lines = [
+        f"{document['instructions']:,} instructions",
+        f"step {document['step']:,}, loss {document['loss']:.4f}, {document['seconds']:.0f} s",
+    ]
+    if "folder" in document:
+        lines.append(f"written to {document['folder']}")
+    return "\n".join(lines)

@@ -1,0 +1,78 @@
+"""What instruction tuning is trained on: items of the training terms, and plain text beside them.
+
+Gives :func:`instructions` and :func:`marker_lists`. The plain text is definitions of Cell Ontology
+terms of the training split (CC BY 4.0). Held-out types are in neither.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kg.terms import Curie
+from training.holdout import split_of_term
+from training.instruction_data import Item, Writer
+
+if TYPE_CHECKING:
+    from encoders.language import LanguageModel
+    from training.align_data import Material
+
+__all__ = ["TOKENS", "instructions", "marker_lists"]
+
+TOKENS, TALK_TOKENS = 88, 64
+"""The most tokens of facts and one question, of an item by itself and in a talk: short facts teach
+reading as well as long ones and cost less."""
+
+
+def marker_lists(unseen: Collection[Curie] = ()) -> dict[Curie, list[str]]:
+    """Positive markers of each type but those of ``unseen``, most sources first."""
+    from data.markers import read_markers
+
+    found: dict[Curie, list[tuple[int, str]]] = defaultdict(list)
+    for marker in read_markers():
+        if marker.positive and marker.cl_id not in unseen:
+            found[marker.cl_id].append((-len(marker.sources), marker.gene))
+    return {term: [gene for _, gene in sorted(genes)] for term, genes in found.items()}
+
+
+def instructions(
+    found: Material, language: LanguageModel, n: int, *, seed: int = 0
+) -> tuple[list[Item], list[list[Item]], list[str]]:
+    """About ``n`` items of the training terms, half as many talks, and definitions of the terms.
+
+    Parameters
+    ----------
+    found
+        Cells, terms and the ontology.
+    language
+        Whose tokens are counted.
+    n
+        Items.
+    seed
+        Of the items.
+    """
+    items, talks = (
+        Writer(
+            found.hierarchy,
+            found.unseen,
+            "train",
+            markers=marker_lists(found.unseen),
+            cells=set(found.cells.types),
+            seed=seed,
+            fits=partial(_fits, language, most),
+        )
+        for most in (TOKENS, TALK_TOKENS)
+    )
+    plain = [
+        term.definition
+        for one, term in sorted(found.terms.items())
+        if term.definition and split_of_term(one, found.unseen) == "train"
+    ]
+    held = [talk for _ in range(n) if len(talk := talks.conversation(8)) > 1]
+    return items.items(n), held[: n // 2], plain
+
+
+def _fits(language: LanguageModel, most: int, text: str) -> bool:
+    return language.count(text) <= most
