@@ -6,8 +6,10 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from retrieval import docstore
 from retrieval.docstore import Docstore, Put
 from retrieval.filters import Filters
 from retrieval.lexical import query_terms
@@ -164,3 +166,18 @@ def test_windows_point_into_the_stored_text(docs: Docstore) -> None:
         pmid = docs.get([doc])[doc].citation.pmid
         assert texts[pmid][start:end] == words
         assert texts[pmid].startswith(title)
+
+
+def test_windows_of_some_citations_are_the_same_either_way(
+    docs: Docstore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = " ".join(f"Sentence {i} of many about kinases in mice and men." for i in range(60))
+    docs.write([replace(ONE, pmid=str(i), abstract=text) for i in range(1, 9)], origin="a")
+    everything = docs.passage_ids()
+    wanted = np.array([2, 3, 7, 999])
+    few = docs.passage_ids(wanted)
+    monkeypatch.setattr(docstore, "_FEW", 0)
+    assert few.tolist() == docs.passage_ids(wanted).tolist() == sorted(few)
+    assert 3 < len(few) < len(everything)
+    assert {docs.passages([number])[number][0] for number in few.tolist()} == {2, 3, 7}
+    assert docs.passage_ids(np.array([], np.int64)).tolist() == []
