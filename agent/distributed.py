@@ -155,7 +155,7 @@ class _Lazy:
     name: str
 
     def __post_init__(self) -> None:
-        shape = getattr(self.values, "shape", ())
+        shape: tuple[int, ...] = getattr(self.values, "shape", ())
         if not hasattr(self.values, "to_delayed") or len(shape) != 2:
             raise BadInput(
                 f"{type(self.values).__name__} is no dask array of cells x genes; expected one"

@@ -36,8 +36,8 @@ class PoolConfig:
     ``least`` the fewest labelled cells that make a centroid.
     """
 
-    temperature: float = 0.1
-    none: float = 0.2
+    temperature: float = 0.2
+    none: float = 0.4
     weight: float = 0.5
     least: int = 3
 

@@ -27,6 +27,8 @@ def register(app: typer.Typer) -> None:
         mcp,
         serve,
         train,
+        train_encoder,
+        train_instruct,
     )
 
     app.command("term")(graph.term)
@@ -47,4 +49,6 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate.evaluate)
     app.command("mcp")(mcp.mcp)
     app.command("serve")(serve.serve)
+    train.app.command("encoder")(train_encoder.encoder)
+    train.app.command("instruct")(train_instruct.instruct)
     app.add_typer(train.app, name="train")
