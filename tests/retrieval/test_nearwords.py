@@ -137,3 +137,11 @@ def test_a_query_of_unknown_words_finds_what_is_near_or_nothing(folder: Path, mo
         found = {row.pmid for row in index.search("plant", mode=mode)}  # type: ignore[arg-type]
         assert found == (set() if mode == "lexical" else {"4", "5"})
         assert index.search("zzz leaf", mode=mode)  # type: ignore[arg-type]
+
+
+def test_an_index_without_word_vectors_counts_the_words_of_the_query(folder: Path) -> None:
+    with open_index(folder, encoder=Pairs()) as index:
+        assert index.manifest.dense is not None
+        del index.manifest.dense["words"]
+        without, exact = index.rank("cancer leaf"), index.rank("cancer leaf", fusion="exact")
+        assert without == exact != []
