@@ -85,7 +85,7 @@ def ablate(what: str, bench: Bench, language: LanguageModel, *, seeds: int, step
             found.setdefault("development types: MRR", []).append(history.best)
             for some in bench.sets:
                 terms = bench.terms(some.own)
-                rank = bench.rank(some, some.own, made.compare(some.vectors, terms))
+                rank = bench.rank(some, some.own, made.expected(some.vectors, terms, bench.tree))
                 for figure, value in (("R@1", rank.r1), ("Lin", rank.lin)):
                     found.setdefault(f"{some.name}: {figure}", []).append(value)
         for figure, values in found.items():

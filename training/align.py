@@ -250,7 +250,9 @@ class _Task:
     def aligned(self, model: SoftTokenModel, scale: float) -> Aligned:
         space: Space = "contextual" if self.config.objective == "contextual" else "token"
         config = SpaceConfig(space, self.config.text, self.config.centred, scale)
-        return Aligned(model, config, self.centre)
+        known = self.space - self.centre
+        known /= np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-12)
+        return Aligned(model, config, self.centre, self.terms, known)
 
     def develop(self, aligned: Aligned) -> float:
         """Mean reciprocal rank of the own text among the development types', a type on average."""

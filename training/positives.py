@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import BadInput
+from encoders.likeness import lin_block
 from kg.backoff import Hierarchy
 from kg.pagerank import PageRank, levels
 from kg.terms import Curie
@@ -66,9 +67,9 @@ def weights(hierarchy: Hierarchy, terms: Sequence[Curie], kind: Weight) -> NDArr
     """
     if kind in ("identity", "label"):
         return np.asarray([[float(a == b) for b in terms] for a in terms])
-    places = hierarchy.indices(terms)
     if kind == "lin":
-        return _lin(hierarchy, places)
+        return lin_block(hierarchy, terms, terms)
+    places = hierarchy.indices(terms)
     edges = [
         (hierarchy.ids[child], hierarchy.ids[parent])
         for child, some in enumerate(hierarchy.parents)
@@ -81,18 +82,6 @@ def weights(hierarchy: Hierarchy, terms: Sequence[Curie], kind: Weight) -> NDArr
     # Level 1 is where scCello puts all that are far: no weight.
     height = levels(walks[np.ix_(places, places)]) - 1.0
     return np.asarray(height / np.maximum(levels(own) - 1.0, 1.0)[:, None])
-
-
-def _lin(hierarchy: Hierarchy, places: NDArray[np.int32]) -> NDArray[np.float64]:
-    up = hierarchy.up([hierarchy.ids[place] for place in places]).toarray() > 0  # [n, all]
-    content = hierarchy.content
-    own = content[places]
-    shared = np.zeros((len(places), len(places)))
-    for row, above in enumerate(up):
-        columns = np.flatnonzero(above)
-        shared[row] = (up[:, columns] * content[columns]).max(axis=1)
-    both = own[:, None] + own[None, :]
-    return np.asarray(np.where(both > 0, 2 * shared / np.where(both > 0, both, 1.0), 1.0))
 
 
 class Positives:

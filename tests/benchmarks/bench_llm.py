@@ -126,7 +126,8 @@ def scoring(model: SoftTokenModel) -> list[Row]:
         label = f"{CELLS} cells, {len(NAMES)} names, {what}"
         rows.append(Row(label, cached, None, "each read anew", anew))
     space = SpaceConfig()
-    found = Aligned(model, space, np.zeros(model.language.width, np.float32))
+    width = model.language.width
+    found = Aligned(model, space, np.zeros(width, np.float32), (), np.zeros((0, width), np.float32))
     terms = [Term(f"CL:{i:07d}", f"{n} {i}", Category.CELL_TYPE, "CL", "1")
              for i, n in enumerate(NAMES * (TYPES // len(NAMES)))]  # fmt: skip
     many = np.random.default_rng(0).normal(size=(20_000, WIDTH)).astype(np.float32)

@@ -16,7 +16,7 @@ pytest.importorskip("accelerate")
 
 from data.errors import AssetMissing, BadFile, BadInput  # noqa: E402 - after the check for torch
 from encoders import aligned as alignments  # noqa: E402
-from encoders.aligned import Aligned  # noqa: E402
+from encoders.aligned import Aligned, SpaceConfig, expected  # noqa: E402
 from encoders.labels import state_vectors, term_text, token_vectors  # noqa: E402
 from encoders.language import LanguageModel  # noqa: E402
 from kg.backoff import Hierarchy  # noqa: E402
@@ -95,7 +95,10 @@ def test_aligned_cells_are_nearer_their_own_texts(language: LanguageModel) -> No
     train = np.array([split_of_term(t, ()) == "train" for t in some.types])
     scores = found.cells(some.vectors) @ found.sayings(NAMES).T
     right = scores.argmax(1) == truth
-    start = Aligned(untrained(language, WIDTH, plan), found.config, found.centre)
+    start = Aligned(
+        untrained(language, WIDTH, plan), found.config, found.centre, found.known,
+        found.known_texts,
+    )  # fmt: skip
     chance = (start.cells(some.vectors) @ start.sayings(NAMES).T).argmax(1) == truth
     assert right[train].mean() > 0.8 > 0.4 > chance[train].mean()
 
@@ -166,10 +169,29 @@ def test_an_alignment_comes_back_and_scores_the_same(
     scores = found.compare(vectors, terms)
     assert scores.shape == (9, len(NAMES))
     assert back.compare(vectors, terms) == pytest.approx(scores, abs=1e-4)
+    likely = found.expected(vectors, terms, HIERARCHY)
+    assert back.expected(vectors, terms, HIERARCHY) == pytest.approx(likely, abs=1e-3)
     # A cell's scores are its own, whatever cells are beside it.
     assert back.compare(vectors[4:5], terms)[0] == pytest.approx(scores[4], abs=1e-4)
     with pytest.raises(BadFile, match="is for name words; expected name other"):
         Aligned.load(tmp_path, language, {"name": "other"})
+
+
+def test_expected_likeness_by_hand() -> None:
+    """r > a > b, r > c; known b and c, asked a (not known) and b: Lin to the power 1.
+
+    The cell is on b's text; scores are scale times 1, 0 and 0 for b, c and a.
+    """
+    tree = Hierarchy.make({"r": "r", "a": "ra", "b": "rab", "c": "rc"}, {i: i for i in "rabc"})
+    eye = np.eye(3, dtype=np.float32)
+    plan = SpaceConfig(scale=np.log(2.0), power=1.0)
+    found = expected(eye[:1], eye[:2], ("b", "c"), eye[[2, 0]], ("a", "b"), tree, plan)
+    ic = {"a": np.log(2), "b": np.log(4)}  # 4 terms; a has itself and b below
+    lin = 2 * ic["a"] / (ic["a"] + ic["b"])
+    # Probabilities 1/2, 1/4, 1/4 of b, c, a.
+    assert found[0] == pytest.approx([0.5 * lin + 0.25, 0.5 + 0.25 * lin])
+    gone = expected(eye[:1], eye[:2], ("b", "x"), eye[[2, 0]], ("a", "b"), tree, plan)
+    assert gone[0] == pytest.approx([(2 * lin + 1) / 3, (2 + lin) / 3])
 
 
 def test_nothing_to_open(tmp_path: Path) -> None:
