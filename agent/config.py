@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from data.errors import BadInput
+
 __all__ = ["WRITER_THREAD", "AskConfig"]
 
 WRITER_THREAD = "celloquy-writer"
@@ -30,6 +32,9 @@ class AskConfig:
         How long a language model may take for a draft.
     write_tokens
         How long its draft may be.
+    entailment
+        Ask the model, on top of the verifier, whether the evidence entails each claim; what it
+        denies is not shown. For a model that can tell: the bundled one cannot.
     read_tokens
         How much a local model reads: a small one on a CPU reads some 300 tokens a second.
     """
@@ -41,3 +46,8 @@ class AskConfig:
     write_seconds: float = 60.0
     write_tokens: int = 160
     read_tokens: int = 700
+    entailment: bool = False
+
+    def __post_init__(self) -> None:
+        if self.entailment and not self.llm:
+            raise BadInput("entailment needs a language model; expected llm as well, such as local")

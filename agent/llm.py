@@ -20,7 +20,7 @@ from agent.config import WRITER_THREAD, AskConfig
 from agent.prompts import messages
 from data.errors import BadInput, CelloquyError, DependencyMissing
 
-__all__ = ["Drafted", "Writer", "open_writer", "within"]
+__all__ = ["Drafted", "Writer", "chat_model", "is_remote", "open_writer", "within"]
 
 MAX_CHARACTERS = 20_000
 """Of a draft that are read; a longer one is cut, and the answer says so."""
@@ -94,13 +94,22 @@ class ChatWriter:
         return within(self.config.write_seconds, lambda: self._write(question, facts))
 
     def _write(self, question: str, facts: Facts) -> Drafted:
-        model = _chat_model(self.name, self.config.write_tokens, self.config.write_seconds)
+        model = chat_model(self.name, self.config.write_tokens, self.config.write_seconds)
         answer = model(messages(question, facts))
         return Drafted(answer)
 
 
 @lru_cache(maxsize=2)
-def _chat_model(name: str, tokens: int, seconds: float) -> Callable[[list[dict[str, str]]], str]:
+def chat_model(name: str, tokens: int, seconds: float) -> Callable[[list[dict[str, str]]], str]:
+    """A chat model by its provider's name, as a function from a conversation to its reply.
+
+    Raises
+    ------
+    DependencyMissing
+        When LangChain or the provider's package is not installed.
+    BadInput
+        When there is no such provider.
+    """
     try:
         from langchain.chat_models import init_chat_model
     except ImportError:
@@ -135,9 +144,12 @@ def open_writer(config: AskConfig) -> Writer | None:
     name = config.llm
     if not name:
         return None
-    if name != "local" and ":" in name and not Path(name).exists():
-        return ChatWriter(name, config)
-    return LocalWriter(name, config)
+    return ChatWriter(name, config) if is_remote(name) else LocalWriter(name, config)
+
+
+def is_remote(name: str) -> bool:
+    """Whether a name is of a chat model of some provider (``provider:model``)."""
+    return name != "local" and ":" in name and not Path(name).exists()
 
 
 def within(seconds: float, write: Callable[[], Drafted]) -> Drafted:

@@ -18,6 +18,7 @@ from agent.answer import Answer, Citation, Claim, Status, Step
 from agent.config import AskConfig
 from agent.degraded import built_in, degraded
 from agent.ellipsis import with_ones, with_root
+from agent.entailment import doubted
 from agent.facts import HUMAN, Facts, Found
 from agent.flow import compiled
 from agent.literature import Literature, no_index, open_literature
@@ -387,11 +388,15 @@ class Agent:
         written = state["draft"]
         verifier = self._verifier(state)
         claims = tuple(verifier.check(c, written.evidence) for c in written.claims)
+        warnings: tuple[str, ...] = ()
+        if self.config.entailment:
+            claims, warnings = doubted(claims, written.evidence, self.config)
         dropped = [claim for claim in claims if claim.verdict == "dropped"]
         why = f"{len(claims) - len(dropped)} of {len(claims)} claims supported"
         if dropped:
             why += "; dropped: " + "; ".join(f"{c.text} ({c.why})" for c in dropped)
-        return {"claims": claims, "leads": written.leads, "steps": (Step("verify", why),)}
+        steps = (Step("verify", why),)
+        return {"claims": claims, "leads": written.leads, "warnings": warnings, "steps": steps}
 
     def _verifier(self, state: State) -> Verifier:
         """The verifier; where cells are attached, one that computes their statistics again."""

@@ -50,6 +50,8 @@ def reply(mode: str, facts: str) -> str:
     """The text of a mode."""
     texts = {
         "empty": "",
+        "yes": "Yes.",
+        "no": "No, it does not.",
         "spaces": " \n\t" * 500,
         "garbage": GARBAGE,
         "long": "cells " * 100_000,

@@ -33,14 +33,14 @@ LIMIT = 1.5
 def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("provider")
     sys.path.insert(0, str(folder))
-    llm._chat_model.cache_clear()
+    llm.chat_model.cache_clear()
     try:
         with chat_server(folder) as seen:
             yield seen
     finally:
         sys.path.remove(str(folder))
         sys.modules.pop("langchain_ollama", None)
-        llm._chat_model.cache_clear()
+        llm.chat_model.cache_clear()
 
 
 def asked(graph: KnowledgeGraph, mode: str) -> tuple[dict[str, Any], float]:
@@ -96,6 +96,32 @@ def test_a_model_that_is_not_there_is_one_clear_line(small: KnowledgeGraph) -> N
     with pytest.raises(CelloquyError, match="nonesuch") as caught:
         Agent(small, AskConfig(llm="nonesuch:model")).ask(QUESTION)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("mode", "verdicts"),
+    [("yes", ["supported"]), ("no", ["dropped"]), ("garbage", ["supported"]),
+     ("error", ["supported"]), ("hang", ["supported"])],
+)  # fmt: skip
+def test_a_second_check_may_only_take_claims_away(
+    small: KnowledgeGraph, sent: list[dict[str, Any]], mode: str, verdicts: list[str]
+) -> None:
+    config = AskConfig(llm=f"ollama:{mode}", write_seconds=LIMIT, entailment=True)
+    agent = Agent(small, config)
+    agent.writer = None
+    start = time.perf_counter()
+    document = agent.ask(QUESTION).to_json()
+    assert time.perf_counter() - start < LIMIT + 1.0
+    assert [claim["verdict"] for claim in document["claims"]] == verdicts
+    assert document["status"] == ("abstained" if mode == "no" else "ok")
+    heard = not any("gave no verdict" in line for line in document["warnings"])
+    assert heard == (mode in ("yes", "no"))
+    jsonschema.validate(document, SCHEMA)
+
+
+def test_a_second_check_needs_a_model() -> None:
+    with pytest.raises(ValueError, match="needs a language model"):
+        AskConfig(entailment=True)
 
 
 # --- the graph server ---------------------------------------------------------------------------
