@@ -317,7 +317,9 @@ def annotate_file(
 
     target = target or default_target(source)
     if target.suffix != ".h5ad":
-        raise BadInput(f"{target} does not end in .h5ad; expected such a name: that is what it is")
+        raise BadInput(
+            f"{target} does not end in .h5ad; expected such a name: the copy is of that format"
+        )
     check_target(source, target)
     with open_cells(source, layer) as cells:
         found = annotate_cells(cells, config, progress=progress)

@@ -23,6 +23,7 @@ MOST_CELLS = 20_000
 """Cells drawn; of more, every so many-th one is taken, and the chart says so."""
 
 _TERMS, _GENES = 24, 4  # rows of the dot plot, and markers that each brings
+_FEW = 3  # cells below which a term is only in the table: its shares are those of single cells
 _BLUE, _RED, _GREY = "#0072B2", "#D55E00", "#888888"
 
 
@@ -64,7 +65,7 @@ def scatter(xy: NDArray[Any], labels: NDArray[Any], size: int = 560) -> str:
 
 def dots(summaries: Sequence[TermSummary]) -> str:
     """Terms by markers: how often each marker is detected, and what that says."""
-    rows = summaries[:_TERMS]
+    rows = [one for one in summaries if one.n_cells >= _FEW][:_TERMS] or summaries[:_TERMS]
     columns: dict[str, None] = {}
     for one in rows:
         for marker in (*one.supporting[:_GENES], *one.against[: _GENES // 2]):
@@ -128,6 +129,7 @@ def coverage(confidence: NDArray[np.float32]) -> str:
         x = left + part * (width - left - 20)
         body.append(f"<text x='{x}' y='{height - bottom + 16}' font-size='11' "
                     f"text-anchor='middle'>{part:.0%}</text>")  # fmt: skip
+    body.append(f"<text x='{left + 6}' y='12' font-size='11'>expected to be wrong</text>")
     body.append(f"<text x='{left}' y='{height - 4}' font-size='11'>share of the cells that are "
                 "kept, the surest first</text>")  # fmt: skip
     return _svg(width, height, "".join(body), "expected errors by coverage")

@@ -33,7 +33,8 @@ th { font-weight: 600; border-bottom: 2px solid #999; } td.n { text-align: right
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 .bar { display: inline-block; height: .7em; background: #0072B2; border-radius: 2px; }
 .against { color: #a33; } .quiet { color: #666; font-size: 13px; }
-figure { margin: 1rem 0; overflow-x: auto; } figcaption { color: #666; font-size: 13px; }
+figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
+figcaption { color: #666; font-size: 13px; }
 ul { padding-left: 1.2rem; } code { font-size: 12px; }
 svg text { font-family: system-ui, sans-serif; }
 """

@@ -289,6 +289,19 @@ def test_a_species_that_the_names_contradict_is_doubted(immune):
     assert "given as human" in said and "name mouse" in said
 
 
+def test_what_a_type_lacks_by_definition_counts_and_names_its_source(known):
+    row, column = known.sets.ids.index("CL:0000623"), known.sets.genes.index("CD19")
+    assert known.sources["CL:0000623", "CD19"] == ("CL",)  # an axiom, no other collection
+    assert known.sets.off[[row], :].toarray()[0, column] > 0
+    adata = cells(CL_0000623=12)
+    b_like = adata[adata.obs["truth"] == "CL:0000623"].to_memory()
+    b_like.X = b_like.X.toarray()
+    b_like.X[:, list(b_like.var_names).index("CD19")] = 3
+    found = annotated(b_like, smooth=False, candidates=("CL:0000623",))
+    against = [m for one in found.summaries for m in one.against]
+    assert ("CD19", "unexpected", ("CL",)) in {(m.gene, m.role, m.sources) for m in against}
+
+
 def test_candidates_bound_the_answers(known, immune):
     found = annotated(immune, candidates=("CL:0000542",))
     for one in found.counts():
