@@ -88,9 +88,11 @@ def generate(graph: KnowledgeGraph, split: Split, per_kind: int = 60, seed: int 
     items: list[Item] = []
     for kind in maker.kinds():
         made: dict[str, Item] = {}
-        for item in _first(kind(), per_kind * 30):
+        # What nobody can answer is one kind in many shapes: twice as many of each.
+        most = 2 * per_kind if kind in (maker.absurd, maker.nonsense) else per_kind
+        for item in _first(kind(), most * 30):
             made.setdefault(item.question, item)
-            if len(made) == per_kind:
+            if len(made) == most:
                 break
         items += made.values()
     return items
