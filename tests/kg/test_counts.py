@@ -8,17 +8,21 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import zstandard
 
 from data import sources
+from data.markers import TABLE
 from kg.embedded import EmbeddedGraph
 from kg.terms import (
     DEVELOPS_FROM,
+    GENE_DISEASE,
     INTERACTS_WITH,
     IS_A,
     IS_A_OR_PART_OF,
+    MARKER_OF,
     NEGATIVELY_REGULATES,
     ORTHOLOGOUS_TO,
     PART_OF,
@@ -212,3 +216,54 @@ def test_every_edge_is_counted_joins_known_terms_and_is_in_order(graph: Embedded
     stats = graph.stats()
     assert {(c.type, c.source, c.release): c.n for c in stats if c.kind == "term"} == by_kind
     assert {(c.type, c.source, c.release): c.n for c in stats if c.kind == "edge"} == edges
+
+
+def test_genes_of_diseases(counted: Counter[tuple[str, str]]) -> None:
+    """Distinct pairs once each disease record is the Mondo diseases that refer to it."""
+    mondo = _guide("mondo")
+    diseases: dict[str, set[str]] = defaultdict(set)
+    for entry in json.loads(sources.path("mondo-xrefs").read_text(encoding="utf-8")):
+        one = f"MONDO:{entry['id']}"
+        if mondo.get(one, {}).get("deprecated"):
+            one = mondo[one].get("replaced_by", "")
+        if one in mondo and not mondo[one]["deprecated"]:
+            for xref in entry.get("xrefs", ()):
+                prefix = xref["namespace"].replace("Orphanet", "ORPHA")
+                diseases[f"{prefix}:{xref['id']}"].add(one)
+    approved = [row for row in table("hgnc") if row["Status"] == "Approved"]
+    by_entrez = {row["NCBI Gene ID(supplied by NCBI)"]: row["HGNC ID"] for row in approved}
+    by_symbol = {row["Approved symbol"]: row["HGNC ID"] for row in approved}
+    pairs = set()
+    for row in table("hpo-genes"):
+        gene = by_entrez.get(row["ncbi_gene_id"]) or by_symbol.get(row["gene_symbol"])
+        if gene:
+            pairs |= {(gene, disease) for disease in diseases[row["disease_id"]]}
+    assert counted[GENE_DISEASE, "HPO"] == len(pairs)
+
+
+def test_markers(counted: Counter[tuple[str, str]]) -> None:
+    """Distinct facts a species; a few name their gene by an older symbol."""
+    lines = [one for one in TABLE.read_text(encoding="utf-8").splitlines() if one[:1] != "#"]
+    cells = {one for one, entry in _guide("cl").items() if not entry["deprecated"]}
+    current = {
+        "human": {row["Approved symbol"] for row in table("hgnc") if row["Status"] == "Approved"},
+        "mouse": {row["symbol"] for row in table("mgi")},
+    }
+    facts, clear = set(), set()
+    for row in csv.DictReader(lines, delimiter="\t"):
+        for species, column in (("human", "gene"), ("mouse", "mouse_gene")):
+            if species in row["species"] and row[column] and row["cl_id"] in cells:
+                fact = (species, row[column], row["cl_id"], row["sign"])
+                facts.add(fact)
+                if row[column] in current[species]:
+                    clear.add(fact)
+    assert len(clear) <= counted[MARKER_OF, "celloquy-markers"] <= len(facts)
+    assert len(clear) > 0.99 * len(facts)
+
+
+def _guide(asset: str) -> dict[str, dict[str, Any]]:
+    with sources.path(asset).open("rb") as stream:
+        found: dict[str, dict[str, Any]] = json.load(
+            zstandard.ZstdDecompressor().stream_reader(stream)
+        )
+    return found
