@@ -14,7 +14,7 @@ __all__ = [
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e12, le=1e12)]
 Corner = Annotated[list[Number], Field(min_length=2, max_length=2)]
 
 

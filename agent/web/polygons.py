@@ -32,7 +32,8 @@ class Plane:
             low, high = min(y0, y1), max(y0, y1)
             # Half-open: a corner belongs to the edge above it, so that it is counted once.
             here = slice(*np.searchsorted(self._y, (low, high)))
-            crossing = x0 + (self._y[here] - y0) * ((x1 - x0) / (y1 - y0))
+            with np.errstate(over="ignore", invalid="ignore"):  # corners beyond all cells
+                crossing = x0 + (self._y[here] - y0) * ((x1 - x0) / (y1 - y0))
             odd[here] ^= self._x[here] < crossing
         mask = np.empty(len(odd), dtype=bool)
         mask[self._order] = odd

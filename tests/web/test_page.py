@@ -58,7 +58,7 @@ def take(page: Page, name: str) -> None:
 
 
 def test_from_the_demo_to_the_path(open_page: Callable[..., Page]) -> None:
-    page = open_page()
+    page = open_page(height=960)
     load_demo(page)
     painted = page.evaluate(
         """() => { const c = document.querySelector('#plot');

@@ -58,3 +58,8 @@ def test_small_groups_keep_their_least() -> None:
     assert counts[2] == 100
     assert counts[1] >= 300
     assert counts.sum() >= 1_998
+
+
+def test_corners_beyond_all_numbers() -> None:
+    far = [[1e12, -1e-300], [-1e12, 1e-300], [0, 1e12], [1e-300, -1e12]]
+    assert Plane(np.zeros((3, 2), dtype=np.float32)).inside(far).shape == (3,)

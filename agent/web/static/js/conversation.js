@@ -134,8 +134,7 @@ function chip(citation, box) {
     for (const one of same) one.setAttribute("aria-expanded", String(!open));
     if (open) return open.remove();
     const panel = evidence(citation, () => button.click());
-    const after = [...box.querySelectorAll(".evidence")].at(-1) ?? box.querySelector(".prose");
-    after.after(panel);
+    button.closest("p").after(panel);
     panel.scrollIntoView({ block: "nearest", behavior: "smooth" });
   });
   return button;
