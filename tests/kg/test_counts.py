@@ -242,7 +242,7 @@ def test_genes_of_diseases(counted: Counter[tuple[str, str]]) -> None:
 
 
 def test_markers(counted: Counter[tuple[str, str]]) -> None:
-    """Distinct facts a species; a few name their gene by an older symbol."""
+    """Distinct facts a species and sources; a few name their gene by an older symbol."""
     lines = [one for one in TABLE.read_text(encoding="utf-8").splitlines() if one[:1] != "#"]
     cells = {one for one, entry in _guide("cl").items() if not entry["deprecated"]}
     current = {
@@ -253,7 +253,7 @@ def test_markers(counted: Counter[tuple[str, str]]) -> None:
     for row in csv.DictReader(lines, delimiter="\t"):
         for species, column in (("human", "gene"), ("mouse", "mouse_gene")):
             if species in row["species"] and row[column] and row["cl_id"] in cells:
-                fact = (species, row[column], row["cl_id"], row["sign"])
+                fact = (species, row[column], row["cl_id"], row["sign"], row["sources"])
                 facts.add(fact)
                 if row[column] in current[species]:
                     clear.add(fact)
