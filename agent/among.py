@@ -6,6 +6,7 @@ evidence, are the answer. Knows no conversation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -30,10 +31,16 @@ _YES_NO = frozenset(
 _OF_KINDS = "For kinds of it"  # lead of agent.kinds.markers where only some kinds express a gene
 _BE = frozenset({"is", "are", "was", "were"})
 _VERBS = frozenset({"can", "could", "may", "do", "does"})
+_IN_CELLS = re.compile(
+    r"\b(?:expressed|detected|found|present|on|high)"
+    r"(?: (?:in|by) (?:these|those|the|this|my) \w+| here)"
+    r"|\bdo(?:es)? (?:these|those|they|the)\b.* (?:express|have|show)",
+    re.IGNORECASE,
+)
 _EXPRESSING = frozenset({"express", "expresses", "have", "has", "contain", "show", "carry"})
 
 
-def gone_through(meant: Meant, agent: Agent) -> tuple[Plan, Found]:
+def gone_through(meant: Meant, agent: Agent, *, cells: bool = False) -> tuple[Plan, Found]:
     """What holds of which of the terms.
 
     Parameters
@@ -43,6 +50,8 @@ def gone_through(meant: Meant, agent: Agent) -> tuple[Plan, Found]:
         can be asked it is meant.
     agent
         Whose facts answer.
+    cells
+        Whether cells are attached, in which genes can be measured.
 
     Returns
     -------
@@ -53,7 +62,11 @@ def gone_through(meant: Meant, agent: Agent) -> tuple[Plan, Found]:
     genes = [mention for mention in mentions if mention.category is Category.GENE]
     expressing = meant.text.split()[0].lower() in _EXPRESSING and len(genes) == len(mentions) == 1
     gene = genes[0] if expressing else None
+    in_cells = cells and _IN_CELLS.search(meant.text) is not None
     for among in meant.among:
+        if in_cells and (some := _genes(among, agent)):
+            terms = tuple(agent.named(one) for one in some)
+            return Plan("cells.expressed_all", terms, "asks it of the attached cells"), Found()
         types = [one for one in among if agent.facts.names.category(one) is Category.CELL_TYPE]
         if gene and types and meant.measured:
             terms = (gene, *(agent.named(one) for one in types))
@@ -66,6 +79,10 @@ def gone_through(meant: Meant, agent: Agent) -> tuple[Plan, Found]:
         f"what is asked of each, {meant.text!r}, was not understood; ask whether they are a "
         "kind of something, markers of a cell type, or involved in a process"
     )
+
+
+def _genes(among: Sequence[Curie], agent: Agent) -> list[Curie]:
+    return [one for one in among if agent.facts.names.category(one) is Category.GENE]
 
 
 def _plan(one: Curie, text: str, gene: Mention | None, agent: Agent) -> Plan:

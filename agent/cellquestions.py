@@ -44,6 +44,14 @@ CELL_TOOLS: Mapping[str, CellTool] = {
     "top_genes": CellTool("Which genes are higher in the cells.", expression.top_genes),
     "lower_genes": CellTool("Which genes are lower in the cells.", expression.lower_genes),
     "compare": CellTool("What differs between two selections.", expression.compare),
+    "compare_type": CellTool(
+        "What differs from the cells annotated as a type.", expression.compare_type, ("C",)
+    ),
+    "how_many_of": CellTool("How many of the cells are of a type.", kinds.how_many_of, ("C",)),
+    "unanswered": CellTool("How many cells have no answer.", kinds.unanswered),
+    "expressed_all": CellTool(
+        "Which of several genes are detected in the cells.", expression.expressed_all, ("G",)
+    ),
     "expressed": CellTool("Whether a gene is detected in the cells.", expression.expressed, ("G",)),
     "expressing_types": CellTool(
         "In which annotated types a gene is detected.", expression.expressing_types, ("G",)
@@ -145,9 +153,10 @@ def spelled(question: str, these: These) -> Spelled:
         r"\b(?:the |all )?(?:cells|ones|those|cell)(?: in| of| with| from| where|,)* "
         r"(?:the )?(these|those) cells", r"\1 cells", text, flags=re.IGNORECASE,
     )  # fmt: skip
-    selections = list(dict.fromkeys(selection for *_, selection in found))
-    if len(selections) > 1:
-        meant = replace(these, selection=selections[0], against=selections[1])
+    selections = [selection for *_, selection in found]
+    others = [one for one in selections if one != selections[0]] or selections[1:]
+    if others:
+        meant = replace(these, selection=selections[0], against=others[0])
     elif these.selection not in ("", selections[0]) and _THAN.search(question[: found[0][0]]):
         meant = replace(these, against=selections[0])
     else:

@@ -8,6 +8,7 @@ that it shows today's evidence and needs no stored contents.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Conversation", "as_json", "as_markdown", "listed"]
 
+_BARE = re.compile(
+    r"\s*(?:(?:and|or|but|what about|how about|then|in|for|of)[\s,]+)*these cells\s*\??\s*",
+    re.IGNORECASE,
+)
 SELECTING = "/cells"
 """What a turn that selects cells begins with."""
 
@@ -51,6 +56,8 @@ class Conversation:
         BadInput
             When there is no question.
         """
+        if others := self._of_others(question):
+            return self._kept(question, others, Meant(note="asked of other cells"))
         meant = resolve(question, self.memory.turns, self.agent.graph, cells=self.cells is not None)
         return self._kept(question, self._answered(question, meant), meant)
 
@@ -64,7 +71,7 @@ class Conversation:
         """
         if self.cells is None:
             raise BadInput("no cells are attached; start with: celloquy chat --h5ad FILE")
-        self.cells.select(selection)
+        self.cells.select("" if selection.strip().lower() in ("all", "*") else selection)
         answer = self.agent.use_on_cells("how_many", self._these())
         return self._kept(f"{SELECTING} {self.cells.selection}".strip(), answer, Meant())
 
@@ -123,6 +130,23 @@ class Conversation:
             return self._abstained(question, str(error))
         return self.agent.ask(meant.text, self.cells, self._meant_last())
 
+    def _of_others(self, question: str) -> Answer | None:
+        """Ask the last question of other cells: "and cluster 5?", "what about leiden=2?"."""
+        last = self.memory.turns[-1] if self.memory.turns else None
+        if last is None or self.cells is None or not last.tool.startswith(CELLS):
+            return None
+        from agent.cellquestions import spelled
+
+        said = spelled(question, replace(self._these(), selection="", against=""))
+        if not said.named or said.these.against or not _BARE.fullmatch(said.text):
+            return None
+        if last.tool in (f"{CELLS}compare", f"{CELLS}compare_type"):
+            other = said.these.selection
+            these = replace(said.these, selection=last.selection, against=other)
+            return self.agent.use_on_cells("compare", these)
+        these = replace(said.these, against=last.against)
+        return self.agent.use_on_cells(last.tool.removeprefix(CELLS), these, *last.terms)
+
     def _meant_last(self) -> str | None:
         """The cells of the last answer, unless others were selected since, or it was not of cells.
 
@@ -137,7 +161,7 @@ class Conversation:
 
     def _among(self, question: str, meant: Meant) -> Answer:
         """Put a question to each of the ids that the last answer named."""
-        plan, found = gone_through(meant, self.agent)
+        plan, found = gone_through(meant, self.agent, cells=self.cells is not None)
         if plan.tool.startswith(CELLS):
             terms = tuple(mention.id for mention in plan.terms)
             name = plan.tool.removeprefix(CELLS)

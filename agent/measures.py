@@ -61,7 +61,7 @@ def expression(
     """
     here, g = cells.sums(selection), cells.place[gene]
     figures = {"share": here.share[g], "mean": here.mean[g]}
-    if selection:
+    if selection or against:
         there = cells.sums(selection, against)
         figures |= {"share_outside": there.share[g], "mean_outside": there.mean[g]}
     statistic = "listed_expression" if listed else "expression"

@@ -30,8 +30,14 @@ def cells_of(selection: str) -> str:
 
     >>> cells_of("leiden=3"), cells_of("")
     ('cells with leiden=3', 'cells of the dataset')
+    >>> cells_of("celloquy_cell_type=B cell or celloquy_cell_type=mature B cell")
+    'cells annotated as B cell or mature B cell'
     """
     text = " ".join(selection.split())
+    if text and all(part.startswith(f"{ANNOTATED}=") for part in text.split(" or ")):
+        text = text.replace(f"{ANNOTATED}=", "")
+        text = text if len(text) <= MOST_NAME else text[: MOST_NAME - 1] + "…"
+        return f"cells annotated as {text}"
     if len(text) > MOST_NAME:
         text = text[: MOST_NAME - 1] + "…"
     return f"cells with {text}" if text else "cells of the dataset"
@@ -64,8 +70,8 @@ def _size_words(piece: CellsEvidence, cells: AttachedCells) -> str:
     n, of = int(figures["cells"]), int(figures["of"])
     if not piece.selection:
         return f"The dataset has {n:,} cells"
-    return f"{n:,} of the {of:,} cells of the dataset ({percent(n / of)}) are those with " + (
-        _with(piece).removeprefix("cells with ")
+    return f"{n:,} of the {of:,} cells of the dataset ({percent(n / of)}) are " + (
+        _with(piece).replace("cells", "those", 1)
     )
 
 
@@ -130,7 +136,7 @@ def _annotated_words(piece: PredictionEvidence, cells: AttachedCells) -> str:
     f = dict(piece.figures)
     lead = f"{_of(f)} {_with(piece)}{_share(f)}"
     if not piece.subject:
-        return f"{lead} have no answer that is sure enough"
+        return f"{lead} are without an answer that is sure enough"
     return (
         f"{lead} are annotated as {_term(piece.subject, cells)}, with a mean confidence of "
         f"{f['confidence']:.2f}"

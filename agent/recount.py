@@ -77,7 +77,7 @@ def _figures_again(
     piece: CellsEvidence, inside: NDArray[np.float64], outside: NDArray[np.float64]
 ) -> Figures:
     found = {"share": float(np.mean(inside > 0)), "mean": float(np.mean(inside))}
-    if piece.selection and piece.statistic != "by_group":
+    if (piece.selection or piece.against) and piece.statistic != "by_group":
         found |= {
             "share_outside": float(np.mean(outside > 0)) if len(outside) else 0.0,
             "mean_outside": float(np.mean(outside)) if len(outside) else 0.0,

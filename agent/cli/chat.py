@@ -139,7 +139,7 @@ def _command(line: str, conversation: Conversation) -> None:
 
 def _cells(argument: str, conversation: Conversation) -> None:
     if argument or conversation.cells is None:
-        _say(conversation.select("" if argument in ("all", "*") else argument).answer)
+        _say(conversation.select(argument).answer)
         return
     from agent.selection import overview
 

@@ -24,7 +24,18 @@ from retrieval.evidence import EdgeEvidence, PredictionEvidence
 if TYPE_CHECKING:
     from agent.annotation import MarkerEvidence
 
-__all__ = ["against", "groups_of_type", "how_many", "sure", "what", "whether", "why", "why_not"]
+__all__ = [
+    "against",
+    "groups_of_type",
+    "how_many",
+    "how_many_of",
+    "sure",
+    "unanswered",
+    "what",
+    "whether",
+    "why",
+    "why_not",
+]
 
 MOST = 0.8
 """Share of the cells that an answer, with the kinds of it, must hold to be the answer of them all;
@@ -188,6 +199,11 @@ def how_many(facts: Facts, these: These) -> Found:
     return Found((measured(measures.size(these.cells, these.selection)),))
 
 
+def unanswered(facts: Facts, these: These) -> Found:
+    """How many of the cells have no answer that is sure enough."""
+    return Found((measured(measures.annotated(these.cells, "", these.selection)),))
+
+
 def whether(facts: Facts, these: These, type_: Curie) -> Found:
     """Whether the selected cells are of a type."""
     if type_ not in these.cells.annotation.hierarchy:
@@ -205,6 +221,13 @@ def whether(facts: Facts, these: These, type_: Curie) -> Found:
         label = facts.names.label(type_)
         notes.insert(0, f"{label} is a kind of what they were annotated as: they may still be it.")
     return Found(tuple(findings), tuple(notes))
+
+
+def how_many_of(facts: Facts, these: These, type_: Curie) -> Found:
+    """How many of the selected cells are of a type."""
+    found = whether(facts, these, type_)
+    first = tuple(replace(one, lead="") for one in found.findings[:1])
+    return replace(found, findings=first)
 
 
 def groups_of_type(facts: Facts, these: These, type_: Curie) -> Found:

@@ -16,7 +16,9 @@ from retrieval.evidence import PredictionEvidence
 
 __all__ = [
     "compare",
+    "compare_type",
     "expressed",
+    "expressed_all",
     "expressing_groups",
     "expressing_types",
     "is_higher",
@@ -71,6 +73,8 @@ def compare(facts: Facts, these: These) -> Found:
     cells, here, there = these.cells, these.selection, these.against
     if not cells.rest(here, there).any():
         return none_found(_ALL_MEANT)
+    if (cells.mask(here) == cells.rest(here, there)).all():
+        return none_found("both selections are the same cells; name two that differ")
     higher = measures.differences(cells, here, there)
     if there:
         back = measures.differences(cells, there, here)
@@ -84,6 +88,20 @@ def compare(facts: Facts, these: These) -> Found:
     if overlap:
         notes.append(f"{overlap:,} cells are in both selections.")
     return Found(tuple(findings), tuple(notes))
+
+
+def compare_type(facts: Facts, these: These, type_: Curie) -> Found:
+    """What differs between the selection and the cells annotated as a type or a kind of it."""
+    if not these.selection:
+        return none_found(_ALL_MEANT)
+    hierarchy = these.cells.annotation.hierarchy
+    below = set(hierarchy.below(type_)) if type_ in hierarchy else set()
+    every = replace(these, selection=ALL, against=ALL)
+    labels = [hierarchy.labels[hierarchy.index(one)] for one, _ in every.answers if one in below]
+    if not labels:
+        return none_found(f"no cell of the dataset is annotated as {facts.label(type_)}")
+    against = " or ".join(f"{ANNOTATED}={label}" for label in labels)
+    return compare(facts, replace(these, against=these.cells.spelled_out(against)))
 
 
 def _contrasted(these: These) -> list[PredictionEvidence]:
@@ -111,6 +129,22 @@ def expressed(facts: Facts, these: These, gene: Curie) -> Found:
     piece = measures.expression(these.cells, symbol, these.selection, these.against)
     lead = _how_many(piece.value)
     return Found((measured(piece, lead=lead),))
+
+
+def expressed_all(facts: Facts, these: These, *genes: Curie) -> Found:
+    """In how many of the cells each of several genes is detected, the highest share first."""
+    symbols = {gene: these.cells.symbol(facts.names.label(gene)) for gene in genes}
+    pieces = [
+        measures.expression(these.cells, symbol, these.selection, listed=True)
+        for symbol in dict.fromkeys(symbols.values())
+        if symbol
+    ]
+    if not pieces:
+        return none_found(f"{these.cells.name} has none of these genes")
+    pieces.sort(key=lambda piece: (-piece.value, piece.gene))
+    left = [facts.names.label(gene) for gene, symbol in symbols.items() if symbol is None]
+    notes = (f"The dataset has no gene {', '.join(left)}.",) if left else ()
+    return Found((measured(*pieces),), notes)
 
 
 def share_expressing(facts: Facts, these: These, gene: Curie) -> Found:

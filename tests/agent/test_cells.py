@@ -107,6 +107,10 @@ def agent(real: EmbeddedGraph) -> Agent:
         ("Is GNLY lower here than in cluster B?", "is_lower", "No: Higher in"),
         ("How do clusters B and T differ?", "compare", "the cells with leiden=B than in the cells"),
         ("Are there any B cells in this dataset?", "whether", "25 of the 75 cells of the dataset"),
+        ("How many of these are NK cells?", "how_many_of", "All 25 cells with leiden=NK are"),
+        ("Which genes separate them from B cells?", "compare_type", "annotated as B cell"),
+        ("How many cells could not be annotated?", "unanswered", "None of the 25 cells"),
+        ("What can you tell me about these cells?", "what", "natural killer cell"),
         ("Show me the top genes", "top_genes", "Higher in the cells with leiden=NK"),
     ],
 )
@@ -163,7 +167,7 @@ def test_figures_are_those_of_the_matrix(cells: AttachedCells, dataset: anndata.
 @settings(max_examples=20)
 @given(
     gene=st.sampled_from(GENES),
-    selection=st.sampled_from(["leiden=T", "leiden=B or index=0:5", "index=3:40"]),
+    selection=st.sampled_from(["", "leiden=T", "leiden=B or index=0:5", "index=3:40"]),
     against=st.sampled_from(["", "leiden=NK"]),
 )
 def test_every_figure_can_be_computed_again(
@@ -277,6 +281,15 @@ def test_a_conversation_over_cells(agent: Agent, cells: AttachedCells, tmp_path:
             ("Which genes are higher than in the rest?", "Higher in"),
             ("What does the second one do?", "is involved in"),
             ("and in mouse?", "MGI:"),
+            ("What is cluster B?", "annotated as B cell"),
+            ("are they T cells?", "No: None of the 25 cells with leiden=B"),
+            ("and cluster T?", "Yes: All 25 cells with leiden=T"),
+            ("Compare it with cluster B", "the cells with leiden=B: "),
+            ("and cluster NK?", "than in the cells with leiden=NK: "),
+            ("Compare cluster T with cluster T", "are the same cells"),
+            ("Compare leiden=T with index=0:25", "are the same cells"),
+            ("What does PRF1 interact with?", "interacts with"),
+            ("which of them are expressed in these cells?", "Detected in the cells with leiden=NK"),
         ]
         for question, words in said:
             answer = chat.say(question)
