@@ -1,6 +1,6 @@
 """What an alignment owes to each of its parts: trained anew without it, over seeds.
 
-``python -m training.ablate_llm WHAT --data FOLDER [--seeds N] [--steps N]`` with WHAT one of
+``python -m training.ablate_llm WHAT --data FOLDER [--seeds N] [--steps N] [--only NAME]``; WHAT:
 
 * positives: the original target (identity), the same label, and three graded by the ontology; all
   against the texts of the batch, two cells a label, so that the original is as it was;
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,12 +65,22 @@ ABLATIONS: Mapping[str, Mapping[str, AlignConfig]] = {
 """Configs by the name of the ablation and of the variant."""
 
 
-def ablate(what: str, bench: Bench, language: LanguageModel, *, seeds: int, steps: int) -> Report:
-    """Train every variant with every seed and score it."""
+def ablate(
+    what: str,
+    bench: Bench,
+    language: LanguageModel,
+    *,
+    seeds: int,
+    steps: int,
+    only: Collection[str] = (),
+) -> Report:
+    """Train every variant, or those of ``only``, with every seed and score it."""
     material = bench.material
     report = Report("llm", versions=versions("torch", "transformers"))
     report.notes.append(f"{what}: {seeds} seeds, {steps} steps")
     for name, config in ABLATIONS[what].items():
+        if only and name not in only:
+            continue
         texts = {one: term_text(t, config.text) for one, t in material.terms.items()}
         found: dict[str, list[float]] = {}
         for seed in range(seeds):
@@ -104,9 +114,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of development data")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--only", nargs="*", default=(), help="names of variants")
     given = parser.parse_args(arguments)
     bench = Bench(given.data, gather((), given.data), CellEncoder.shipped())
-    report = ablate(given.what, bench, load("local"), seeds=given.seeds, steps=given.steps)
+    report = ablate(
+        given.what, bench, load("local"), seeds=given.seeds, steps=given.steps, only=given.only
+    )
     sys.stdout.write(report.table() + "\n")
     return 0
 

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UNSEEN", "Bench", "Set", "llm", "main"]
 
-SEEDS = 5
+SEEDS = 10
 """Seeds of what is random."""
 
 UNSEEN = "unseen types"

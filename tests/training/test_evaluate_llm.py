@@ -1,0 +1,56 @@
+"""The suite's own parts: texts of genes, baselines and margins, on cells made by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from kg.backoff import Hierarchy  # noqa: E402 - after the check for torch
+from tests.encoders.tinymodels import tiny  # noqa: E402
+from training.evaluate_llm import Bench, Set, read_genes, top_genes  # noqa: E402
+from training.profiles import CellSet, Profiles  # noqa: E402
+
+TREE = Hierarchy.make({"r": "r", "a": "ra", "b": "rb", "c": "rc"}, {i: i for i in "rabc"})
+
+
+def test_the_highest_genes_are_named_highest_first() -> None:
+    values = sp.csr_array(np.array([[0.0, 3.0, 1.0, 2.0], [4.0, 0.0, 0.0, 0.0]]))
+    cells = Profiles(values, ("G1", "G2", "G3", "G4"), ("a", "b"), "here")
+    assert top_genes(cells, np.array([1, 0]), top=2) == ["G1", "G2 G4"]
+
+
+def test_the_model_reads_the_genes() -> None:
+    language: Any = tiny("llama")
+    language.tokenizer.chat_template = "{% for m in messages %}{{ m.content }} {% endfor %}?"
+    scores = read_genes(language, ["T T T", "B B", ""], ["T cell", "B cell", "naive"])
+    assert scores.shape == (3, 3)
+    assert np.isfinite(scores).all() and (scores < 0).all()
+    assert abs(scores[0] - scores[1]).max() > 1e-4
+    again = read_genes(language, ["B B"], ["naive", "T cell"])
+    assert again[0] == pytest.approx(scores[1][[2, 0]], abs=1e-4)
+
+
+def bench() -> Bench:
+    """Training cells of a and b; c has none."""
+    rows = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+    made = Bench.__new__(Bench)
+    cells = CellSet(rows, ("a", "a", "b"), ("simulated",) * 3)
+    made.material = SimpleNamespace(cells=cells)  # type: ignore[assignment]
+    made.tree = TREE
+    return made
+
+
+def test_the_nearest_centroid_knows_nothing_of_types_without_cells() -> None:
+    some = Set("here", np.array([[0.0, 1.0], [1.0, 0.0]], dtype=np.float32), ("b", "c"), ())
+    scores = bench().nearest(some, ("a", "b", "c"))
+    assert scores.tolist() == [[0.0, 1.0, -1.0], [1.0, 0.0, -1.0]]
+    rank = bench().rank(some, ("a", "b", "c"), scores)
+    assert (rank.r1, rank.r5) == (0.5, 1.0)
+    assert rank.right.tolist() == [True, False]
