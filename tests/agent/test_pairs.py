@@ -109,9 +109,41 @@ def test_an_obsolete_id_is_told_with_its_replacement() -> None:
         ("Which cells are derived from mature B cells?", "develops_into", "CL:0000785"),
         ("Is a cervical dorsal root ganglion Nav1.7 neuron a cell?", "is_a", "CL:4079002"),
         ("Is the extracellular matrix part of the nucleus?", "part_of", "GO:0031012"),
+        ("Where in the cell is TP53?", "location", "HGNC:11998"),
+        ("Which mouse gene corresponds to human CD19?", "orthologues", "MGI:88319"),
+        ("Are B cells and T cells different?", "difference", "CL:0000236"),
+        ("Which genes are markers of both T cells and NK cells?", "genes_linking", "CL:0000623"),
+        (
+            "Does PRF1 deficiency cause hemophagocytic lymphohistiocytosis?",
+            "related",
+            "MONDO:0015540",
+        ),
+        ("What does the Cell Ontology say about MAIT cells?", "definition", "CL:0000940"),
+        ("Is a rod cell a photoreceptor?", "is_a", "CL:0000210"),
+        ("Is the hippocampus part of the brain?", "part_of", "UBERON:0000955"),
     ],
 )
 def test_questions_as_biologists_ask_them(question: str, tool: str, cited: str) -> None:
     answer = ask(question)
     assert (answer.status, answer.tool) == ("ok", tool)
     assert cited in str([citation.to_json() for citation in answer.citations])
+
+
+def test_an_id_that_no_release_holds_is_told() -> None:
+    answer = ask("What is CL:9999999?")
+    assert answer.status == "abstained"
+    assert "CL:9999999 is in none of the loaded releases" in answer.answer
+
+
+def test_cells_of_an_organ_are_not_answered_with_its_parts() -> None:
+    assert ask("What kinds of cells are in the pancreas?").status == "abstained"
+
+
+def test_a_no_by_a_release_is_told_apart_from_one_that_is_certain() -> None:
+    assert ask("Is a Th17 cell a helper T cell?").answer.startswith("No, by this release: ")
+    assert ask("Is a lymphocyte a T cell?").answer.startswith("No: ")
+
+
+def test_an_annotation_without_data_is_no_fact() -> None:
+    answer = ask("Where in the cell is DMRTC2 found?")
+    assert "cellular_component" not in answer.answer
