@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,32 +42,37 @@ from training.profiles import (
     simulate,
 )
 
-__all__ = ["accuracy", "evaluate", "main"]
+__all__ = ["accuracies", "evaluate", "main"]
 
 SEEDS = 5
 """Of the controls."""
 
 
-def accuracy(
-    drawn: Sequence[Profiles], real: Profiles, table: GeneVectors, *, whiten: bool
-) -> float | None:
-    """Mean over types of the share of cells whose nearest simulated centroid is their type's.
+def accuracies(
+    drawn: Sequence[Profiles], measured: Sequence[Profiles], table: GeneVectors, *, whiten: bool
+) -> list[float | None]:
+    """For each dataset the mean over types of the share of cells that get their own type.
 
-    Only the types that the dataset holds are candidates; None where that is fewer than two.
+    A cell gets the type of the nearest centroid of drawn cells. Only the types that the dataset
+    holds are candidates; None where that is fewer than two.
     """
     cells = np.concatenate([cell_vectors(one.values, one.genes, table) for one in drawn])
     types = np.array([term for one in drawn for term in one.types])
-    known = sorted(set(real.types) & set(types))
-    if len(known) < 2:
-        return None
     centring = Centring.fit(cells, whiten=whiten)
     moved = centring(cells)
-    centroids = np.stack([moved[types == term].mean(axis=0) for term in known])
-    centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
-    truth = np.array([term if term in known else "" for term in real.types])
-    asked: NDArray[np.float32] = centring(cell_vectors(real.values, real.genes, table))
-    said = np.array(known)[(asked @ centroids.T).argmax(axis=1)]
-    return float(np.mean([(said[truth == term] == term).mean() for term in known]))
+    found: list[float | None] = []
+    for real in measured:
+        known = sorted(set(real.types) & set(types))
+        if len(known) < 2:
+            found.append(None)
+            continue
+        centroids = np.stack([moved[types == term].mean(axis=0) for term in known])
+        centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
+        truth = np.array([term if term in known else "" for term in real.types])
+        asked: NDArray[np.float32] = centring(cell_vectors(real.values, real.genes, table))
+        said = np.array(known)[(asked @ centroids.T).argmax(axis=1)]
+        found.append(float(np.mean([(said[truth == term] == term).mean() for term in known])))
+    return found
 
 
 def evaluate(folder: Path, seeds: int = SEEDS) -> Report:
@@ -77,35 +81,34 @@ def evaluate(folder: Path, seeds: int = SEEDS) -> Report:
     sets = marker_sets(hierarchy, held_out(hierarchy))
     drawn = simulate(sets, read(), SimulationConfig(donors=4, cells=4))
     measured = development(folder)
-    genes = sorted({gene for one in [*drawn, *measured] for gene in one.genes})
-    texts = vectors(genes)
+    texts = vectors(sorted({gene for one in [*drawn, *measured] for gene in one.genes}))
     weights = gene_weights(sets)
+
+    def score(table: GeneVectors, plain: bool = False, whiten: bool = True) -> list[float | None]:
+        used = table if plain else weighted(table, weights, FLOOR)
+        return accuracies(drawn, measured, used, whiten=whiten)
+
     report = Report("gene-text", versions=versions("sentence-transformers"),
                     assets={"CL": release})  # fmt: skip
-    for real in measured:
-        n = len(real)
-
-        def score(table: GeneVectors, plain: bool = False, whiten: bool = True) -> float | None:
-            used = table if plain else weighted(table, weights, FLOOR)
-            return accuracy(drawn, replace(real), used, whiten=whiten)  # noqa: B023 - used at once
-
-        own = score(texts)
-        if own is None:
-            continue
-        name = f"{real.origin}: mean accuracy over types"
-        report.add(name, own, n)
-        others = {
-            "not whitened": score(texts, whiten=False),
-            "no weights": score(texts, plain=True),
-            "neither": score(texts, plain=True, whiten=False),
-        }
-        for said, value in others.items():
-            report.beside(said, name, value or 0.0, n)
-        for said, control in (("permuted", permuted), ("random", random_like)):
-            values = [score(control(texts, seed)) or 0.0 for seed in range(seeds)]
-            report.beside(said, name, float(np.mean(values)), n, float(np.std(values)))
-        chance = 1 / len(set(real.types) & set(sets.ids))
-        report.beside("chance", name, chance, n)
+    names = [f"{real.origin}: mean accuracy over types" for real in measured]
+    for name, real, value in zip(names, measured, score(texts), strict=True):
+        if value is not None:
+            report.add(name, value, len(real))
+            known = set(real.types) & set(sets.ids)
+            report.beside("chance", name, 1 / len(known), len(real))
+    others = {
+        "not whitened": [score(texts, whiten=False)],
+        "no weights": [score(texts, plain=True)],
+        "neither": [score(texts, plain=True, whiten=False)],
+        "permuted": [score(permuted(texts, seed)) for seed in range(seeds)],
+        "random": [score(random_like(texts, seed)) for seed in range(seeds)],
+    }
+    for said, runs in others.items():
+        for place, (name, real) in enumerate(zip(names, measured, strict=True)):
+            values = [value for run in runs if (value := run[place]) is not None]
+            if values:
+                spread = float(np.std(values)) if len(values) > 1 else None
+                report.beside(said, name, float(np.mean(values)), len(real), spread)
     report.notes.append("weights and whitening were chosen on these datasets")
     return report
 

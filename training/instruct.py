@@ -70,8 +70,9 @@ class InstructConfig:
     projector
         Also train projector, [Bt] and marks.
     loop
-        The run. BioVERSE's rate of 2e-5 moves a model of 135 M parameters too little in the steps
-        that a processor makes in an hour; ten times as much and more is usual for LoRA.
+        The run. BioVERSE's rate of 2e-5 hardly moves a model of 135 M parameters in the steps that
+        a processor makes in an hour; with 1e-3 verdicts begin to follow the facts after 25 steps
+        (docs/experiments/llm_instruct.md).
     """
 
     rank: int = 8
@@ -85,7 +86,7 @@ class InstructConfig:
     projector: bool = False
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=600, learning_rate=5e-4, weight_decay=0.0, warmup=0.05, save_every=20
+            steps=400, learning_rate=1e-3, weight_decay=0.0, warmup=0.05, save_every=20
         )
     )
 

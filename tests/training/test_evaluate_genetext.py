@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from encoders.genept import GeneVectors
-from training.evaluate_genetext import accuracy
+from training.evaluate_genetext import accuracies
 from training.profiles import Profiles
 
 TABLE = GeneVectors(("A", "B", "C"), np.eye(3, dtype=np.float32))
@@ -24,9 +24,10 @@ DRAWN = [cells([[4, 0, 1], [3, 0, 1], [0, 4, 1], [0, 3, 1], [0, 0, 9]], "aabbc",
 def test_a_type_counts_once_however_many_its_cells(whiten: bool) -> None:
     # Three of type a, all right; one of type b that looks like a.
     real = cells([[5, 0, 1], [2, 0, 1], [9, 1, 1], [6, 0, 1]], "aaab")
-    assert accuracy(DRAWN, real, TABLE, whiten=whiten) == 0.5
-    assert accuracy(DRAWN, cells([[5, 0, 1], [0, 5, 1]], "ab"), TABLE, whiten=whiten) == 1.0
+    other = cells([[5, 0, 1], [0, 5, 1]], "ab")
+    assert accuracies(DRAWN, [real, other], TABLE, whiten=whiten) == [0.5, 1.0]
 
 
 def test_one_known_type_is_no_question() -> None:
-    assert accuracy(DRAWN, cells([[5, 0, 1], [1, 1, 1]], "az"), TABLE, whiten=False) is None
+    real = cells([[5, 0, 1], [1, 1, 1]], "az")
+    assert accuracies(DRAWN, [real], TABLE, whiten=False) == [None]
