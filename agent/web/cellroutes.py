@@ -26,7 +26,7 @@ from agent.web.models import (
 )
 from agent.web.serving import Limits, Visitor, Workers
 from agent.web.sessions import Session
-from data.errors import BadInput
+from data.errors import BadFile, BadInput
 
 __all__ = ["router"]
 
@@ -85,10 +85,18 @@ def layout(session: Visitor, limits: Limits, jobs: Workers, body: LayoutRequest)
     one = session.dataset(body.dataset)
 
     def work(job: Job) -> None:
-        worker.run("layout", one.source, one.folder, limits.worker_bytes, job.tell)
+        _laid_out(one, limits.worker_bytes, job)
         one.about["picture"] = "UMAP, computed here"
 
     return told(jobs.start(session.add_job(Job("layout", one.id)), work))
+
+
+def _laid_out(one: Dataset, most_bytes: int, job: Job) -> None:
+    try:
+        worker.run("layout", one.source, one.folder, most_bytes, job.tell, stopping=job.stopping)
+    except BadFile:
+        job.tell(job.done, job.total)  # where it was stopped, that is why
+        raise
 
 
 # --- selections ----------------------------------------------------------------------------------

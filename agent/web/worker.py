@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ __all__ = ["main", "run"]
 
 LONGEST = 3_600.0
 """Seconds of one task: a picture of a million cells takes some minutes."""
+
+_LOOK = 0.3  # seconds between two looks at whether it shall end
 
 Tell = Callable[[int, int, str], None]
 
@@ -32,8 +35,20 @@ def run(
     tell: Tell | None = None,
     *,
     seconds: float = LONGEST,
+    stopping: threading.Event | None = None,
 ) -> None:
-    """Do a task in a process of its own, which is ended after so many seconds.
+    """Do a task in a process of its own.
+
+    Parameters
+    ----------
+    task
+        ``prepare`` or ``layout``.
+    source, folder, most_bytes
+        The file, where results go, and the process's address space.
+    tell
+        Is told the progress.
+    seconds, stopping
+        The process is ended after so many seconds, or when the event is set.
 
     Raises
     ------
@@ -48,7 +63,10 @@ def run(
     ) as process:  # fmt: skip
         assert process.stdout is not None
         last: dict[str, Any] = {}
-        watch = threading.Timer(seconds, process.kill)
+        ended = threading.Event()
+        watch = threading.Thread(
+            target=_watch, args=(process, ended, stopping, seconds), daemon=True
+        )
         watch.start()
         try:
             for line in process.stdout:
@@ -59,11 +77,25 @@ def run(
             process.kill()
             raise
         finally:
-            watch.cancel()
+            ended.set()
+            watch.join()
     if last.get("ok"):
         return
     why = last.get("error") or f"the process that read it ended with code {process.returncode}"
     raise BadFile(why)
+
+
+def _watch(
+    process: subprocess.Popen[str],
+    ended: threading.Event,
+    stopping: threading.Event | None,
+    seconds: float,
+) -> None:
+    latest = time.monotonic() + seconds
+    while not ended.wait(min(_LOOK, seconds)):
+        if time.monotonic() >= latest or (stopping is not None and stopping.is_set()):
+            process.kill()
+            return
 
 
 def main(arguments: Sequence[str]) -> int:

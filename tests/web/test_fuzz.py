@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
-EXAMPLES = 90  # of each of the operations
+EXAMPLES = 120  # of each of the operations
 LEAST = 2_000
 SLOW = ("/api/layout", "/api/datasets/demo")  # seconds of work for each that is understood
 
