@@ -71,7 +71,7 @@ class SpaceConfig:
     text: TextKind = "label"
     centred: bool = True
     scale: float = 1 / 0.07
-    power: float = 2.0
+    power: float = 4.0
 
 
 class Aligned:
