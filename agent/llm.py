@@ -25,6 +25,8 @@ __all__ = ["Drafted", "Writer", "chat_model", "is_remote", "open_writer", "withi
 MAX_CHARACTERS = 20_000
 """Of a draft that are read; a longer one is cut, and the answer says so."""
 
+_LOADING = threading.Lock()
+"""One thread loads a model at a time: one that was left behind may still be at it."""
 _GRACE = 0.8
 # Of the time, for the model's own limit: it stops at a token's end, and its draft is still used.
 
@@ -67,7 +69,8 @@ class LocalWriter:
         from encoders.language import load
 
         start = time.monotonic()
-        model = load(self.name)
+        with _LOADING:
+            model = load(self.name)
         room = model.context - self.config.write_tokens
         chosen = list(facts)
         prompt = model.chat(messages(question, chosen))

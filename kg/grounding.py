@@ -183,6 +183,7 @@ def _spans(
         for j in range(i + 1, _run_end(text, tokens, i) + 1)
         if tokens[i].key not in FUNCTION_WORDS
         and tokens[j - 1].key not in FUNCTION_WORDS
+        and tokens[j - 1].key not in _ORIGINS
         and not _denied(text, tokens, i)
     ]
     keyed = {run: _keys(text, tokens[slice(*run)]) for run in runs}

@@ -147,11 +147,21 @@ class _Maker:
 
     def _out(self, id: Curie, predicate: Curie) -> list[Edge]:
         edges = self.graph.edges(id, direction="out", predicates=(predicate,))
-        return [e for e in edges if not e.negated and "negative" not in e.qualifiers]
+        return [
+            e
+            for e in edges
+            # ND: that curators looked and found nothing.
+            if not e.negated and "negative" not in e.qualifiers and e.evidence_code != "ND"
+        ]
 
     def _in(self, id: Curie, predicate: Curie) -> list[Edge]:
         edges = self.graph.edges(id, direction="in", predicates=(predicate,))
-        return [e for e in edges if not e.negated and "negative" not in e.qualifiers]
+        return [
+            e
+            for e in edges
+            # ND: that curators looked and found nothing.
+            if not e.negated and "negative" not in e.qualifiers and e.evidence_code != "ND"
+        ]
 
     def _term(self, id: Curie) -> Term | None:
         term = self.graph.term(id)
