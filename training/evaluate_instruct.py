@@ -155,6 +155,7 @@ def evaluate(
     *,
     verdicts: int = 400,
     others: int = 300,
+    texts: int = _TEXTS,
     seed: int = 0,
 ) -> Report:
     """Score a tuned model beside the same one before tuning.
@@ -163,8 +164,8 @@ def evaluate(
     ----------
     model, before
         With and without the adapter of the language model.
-    verdicts, others
-        Items.
+    verdicts, others, texts
+        How many yes-or-no items, items of all kinds, and abstracts.
     seed
         Of the items.
     """
@@ -179,9 +180,9 @@ def evaluate(
     )  # fmt: skip
     _verdicts(report, model, before, yes_no(writer, verdicts))
     _forms(report, model, writer.items(others), cells, hierarchy)
-    texts = abstracts()
-    report.add("perplexity on PubMed", perplexity(model.language, texts), len(texts))
-    report.beside("before", "perplexity on PubMed", perplexity(before.language, texts), len(texts))
+    plain = abstracts(texts)
+    report.add("perplexity on PubMed", perplexity(model.language, plain), len(plain))
+    report.beside("before", "perplexity on PubMed", perplexity(before.language, plain), len(plain))
     return report
 
 
@@ -253,6 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--llm", default="local")
     parser.add_argument("--verdicts", type=int, default=400)
     parser.add_argument("--others", type=int, default=300)
+    parser.add_argument("--texts", type=int, default=_TEXTS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
@@ -260,7 +262,12 @@ def main(arguments: list[str] | None = None) -> int:
     model = SoftTokenModel.load(options.model, language)
     before = SoftTokenModel.load(options.model, language, lora=False)
     report = evaluate(
-        model, before, verdicts=options.verdicts, others=options.others, seed=options.seed
+        model,
+        before,
+        verdicts=options.verdicts,
+        others=options.others,
+        texts=options.texts,
+        seed=options.seed,
     )
     sys.stdout.write(report.table() + "\n")
     if options.json:

@@ -366,8 +366,11 @@ class Writer:
         return Item(kind, ask.format(b=self.label(named)), answer, cell, cell=cell)
 
     def _about_facts(self, kind: Kind) -> Item | None:
-        term = self.random.choice(self.marked if kind != "fact_parent" else self.terms)
-        others = [t for t in self.random.sample(self.marked, 2) if t != term]
+        pool = self.terms if kind == "fact_parent" else self.marked
+        if len(pool) < 3:
+            return None
+        term = self.random.choice(pool)
+        others = [one for one in self.random.sample(pool, 2) if one != term]
         lines: list[tuple[str, str]] = []  # what is said, and the answer if it is of the term
         if kind == "certainty":
             for one in [term, *others]:

@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -216,3 +217,26 @@ def test_baselines_by_hand() -> None:
 )
 def test_verdicts(text: str, said: str) -> None:
     assert verdict(text) == said
+
+
+def test_material_of_the_training_terms_alone() -> None:
+    from types import SimpleNamespace
+
+    from kg.terms import Category, Term
+    from training.holdout import split_of_term
+    from training.material import instructions
+    from training.profiles import CellSet
+
+    terms = {
+        one: Term(one, label, Category.CELL_TYPE, "CL", "1", definition=f"Said of {label}.")
+        for one, label in LABELS.items()
+    }
+    cells = CellSet(np.zeros((len(LEAVES), 2), np.float32), tuple(LEAVES), ("x",) * len(LEAVES))
+    found = SimpleNamespace(hierarchy=HIERARCHY, unseen=UNSEEN, cells=cells, terms=terms)
+    words = SimpleNamespace(count=lambda text: len(text.split()))
+    items, talks, plain = instructions(found, words, 60)  # type: ignore[arg-type]
+    assert len(items) == 60 and 10 < len(talks) <= 30 and plain
+    hidden = {LABELS[one] for one in LABELS if split_of_term(one, UNSEEN) == "test"}
+    said = [f"{i.facts} {i.question} {i.answer}" for i in [*items, *(i for t in talks for i in t)]]
+    assert not [text for text in [*said, *plain] if any(label in text for label in hidden)]
+    assert len(plain) == sum(split_of_term(one, UNSEEN) == "train" for one in LABELS)
