@@ -44,6 +44,8 @@ BATCH = 1_000
 Progress = Callable[[str, int, int], None]
 """Called with the part, how much of it is there, and how much it has."""
 
+_PARTS = ("terms", "edges", "names", "words", "hierarchies")
+
 T = TypeVar("T")
 Row = dict[str, Any]
 Statements = list[tuple[str, Row]]
@@ -95,6 +97,8 @@ class _Load:
 
     def run(self) -> Report:
         self._make_room()
+        if self._done("all"):
+            return Report({part: self._kept(part) for part in _PARTS}, 0)
         stats = self.graph.stats()
         terms, edges = (sum(c.n for c in stats if c.kind == k) for k in ("term", "edge"))
         words, hierarchies = self._word_rows(), self._hierarchy_rows()
@@ -113,8 +117,10 @@ class _Load:
 
     def _make_room(self) -> None:
         """Empty the server of another graph, or of what a stopped emptying left of one."""
-        rows = self.server.read("MATCH (l:Load) RETURN l.graph AS graph LIMIT 1")
-        if rows and rows[0]["graph"] == self.identity:
+        rows = self.server.read(
+            "MATCH (l:Load) RETURN l.graph AS graph, l.layout AS layout LIMIT 1"
+        )
+        if rows and rows[0] == {"graph": self.identity, "layout": layout()}:
             return
         # The marks go last: a stopped emptying is then found here again.
         for label in LABELS:
@@ -132,6 +138,11 @@ class _Load:
     def _done(self, part: str) -> int:
         rows = self.server.read("MATCH (l:Load {part: $part}) RETURN l.done AS done", part=part)
         return int(rows[0]["done"]) if rows else 0
+
+    def _kept(self, part: str) -> int:
+        done = self._done(part)
+        self.progress(part, done, done)
+        return done
 
     def _part(
         self, part: str, total: int, rows: Iterable[Row], make: Callable[[list[Row]], Statements]

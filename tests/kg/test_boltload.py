@@ -163,6 +163,18 @@ def test_a_half_loaded_graph_is_refused(cells: EmbeddedGraph, server: Server) ->
     CypherGraph.open(connection()).close()
 
 
+def test_a_graph_laid_out_as_by_another_version_is_replaced(
+    cells: EmbeddedGraph, server: Server
+) -> None:
+    load(cells, connection())
+    server.write([("MATCH (l:Load) SET l.layout = 'older'", {})])
+    with pytest.raises(AssetMissing, match="another version"):
+        CypherGraph.open(connection())
+    assert load(cells, connection()).written > 0
+    whole_batches(server)
+    CypherGraph.open(connection()).close()
+
+
 def sentences(graph: KnowledgeGraph, found: Neighbourhood) -> list[str]:
     rows = [edge for one in found.neighbours for edge in one.edges]
     labels = graph.terms(end for edge in rows for end in (edge.subject, edge.object))
