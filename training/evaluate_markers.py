@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.genelists import GeneList, read_gene_lists
-from data.markers import read_markers
+from data.markers import AXIOMS, read_markers
 from encoders.markerlists import annotate_lists
 from encoders.markersets import MarkerSets, build_sets
 from kg.backoff import Hierarchy
@@ -60,7 +60,7 @@ def markers(folder: Path, labels: Path, seed: int = 0) -> Report:
     hierarchy, release = cell_ontology()
     report.assets = {"CL": release}
     never = blocked(hierarchy)
-    sets = build_sets(read_markers(), hierarchy, never=never)
+    sets = build_sets(read_markers([AXIOMS]), hierarchy, never=never)
     file = folder / "qa" / "cassia_marker100.csv"
     lists = read_gene_lists(file)
     with file.open(encoding="utf-8-sig", newline="") as handle:
