@@ -243,3 +243,19 @@ def test_a_file_without_a_picture_gets_one(
     page.wait_for_selector("#layout-job", state="hidden")
     page.wait_for_selector("#stage[data-painted]")
     page.wait_for_selector("#legend li")
+
+
+def test_a_quote_is_lit_in_its_abstract(open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    ask(page, "What does the literature say about regulatory T cells?")
+    chips = page.locator(".turn:last-child .chip[title=literature]")
+    if not chips.count():
+        pytest.skip(
+            "there is no literature index: celloquy data fetch literature && celloquy index build"
+        )
+    chips.first.click()
+    page.wait_for_selector(".evidence .abstract mark")
+    page.wait_for_timeout(1_000)  # the abstract comes after the quote
+    quote = page.inner_text(".evidence mark").strip().rstrip(".")
+    assert quote in page.inner_text(".turn:last-child .prose")
+    assert len(page.inner_text(".evidence .abstract")) > len(quote) + 200
