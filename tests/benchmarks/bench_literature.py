@@ -18,11 +18,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from timing import Row, report
+from timing import Row, Taken, once, report
 
 from data import locations, sources
 from retrieval import lexical
@@ -118,20 +119,11 @@ def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
     return float(np.mean([len(set(a) & set(b)) / 10 for a, b in pairs]))
 
 
-def p95(call: Callable[[int], object], n: int) -> tuple[float, float, float]:
-    """Median and 95th percentile of seconds a call, over inputs 0 to n - 1; the latter of
-    processor time too, which a busy machine does not stretch."""
-    taken, own = [], []
-    for i in range(n):
-        start, used = time.perf_counter(), time.process_time()
-        call(i)
-        taken.append(time.perf_counter() - start)
-        own.append(time.process_time() - used)
-    return (
-        float(np.median(taken)),
-        float(np.quantile(taken, 0.95)),
-        float(np.quantile(own, 0.95)),
-    )
+def p95(call: Callable[[int], object], n: int) -> tuple[Taken, Taken]:
+    """Median and 95th percentile of what a call takes, over inputs 0 to n - 1."""
+    taken = np.array([once(partial(call, i)) for i in range(n)])
+    medians, slow = np.median(taken, axis=0), np.quantile(taken, 0.95, axis=0)
+    return Taken(*medians.tolist()), Taken(*slow.tolist())
 
 
 def dense(n: int) -> list[Row]:
@@ -141,7 +133,7 @@ def dense(n: int) -> list[Row]:
     built = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     index.search(queries[:5], 10)
-    median, slow, own = p95(lambda i: index.search(queries[i : i + 1], 10), len(queries))
+    median, slow = p95(lambda i: index.search(queries[i : i + 1], 10), len(queries))
     _, found = index.search(queries, 10)
     reached = recall(found, exact(queries, n))
     print(f"{n:,} vectors x 384, {index.kind}, nprobe {index.nprobe}, {peak:.2f} GB at most")
@@ -166,7 +158,6 @@ def dense(n: int) -> list[Row]:
         Row(f"build {n:,} vectors", built),
         Row("vector search, median", median),
         Row("vector search, p95", slow, 0.020),
-        Row("vector search, p95 of processor time", own),
         Row("add 10,000 vectors", added),
         Row("delete 10,000 vectors", deleted),
     ]
@@ -187,7 +178,7 @@ def words(n: int) -> list[Row]:
     first = time.perf_counter() - start
     for query in terms[:20]:
         index.search(query, 200)
-    median, slow, own = p95(lambda i: index.search(terms[i], 200), len(terms))
+    median, slow = p95(lambda i: index.search(terms[i], 200), len(terms))
     fts = sqlite3.connect(path)
     by_row = "SELECT rowid FROM fts WHERE fts MATCH ? ORDER BY bm25(fts) LIMIT 200"
 
@@ -195,14 +186,13 @@ def words(n: int) -> list[Row]:
         query = " OR ".join(f'"{word}"' for word in terms[i])
         return fts.execute(by_row, (query,)).fetchall()
 
-    fts_median, fts_slow, fts_own = p95(beside, 40)
+    fts_median, fts_slow = p95(beside, 40)
     rows = [Row(f"write {n:,} passages, both indexes", built)] if fresh else []
     return [
         *rows,
         Row("word search, the first", first),
         Row("word search, median", median, None, "SQLite FTS5, bm25()", fts_median),
         Row("word search, p95", slow, 0.050, "SQLite FTS5, bm25()", fts_slow),
-        Row("word search, p95 of processor time", own, None, "SQLite FTS5, bm25()", fts_own),
     ]
 
 
