@@ -170,7 +170,8 @@ def novelty(folder: Path | None, names: Sequence[str] = DATASETS) -> Report:
         report.beside("deepest at one half", name, run.plain, run.cells)
     report.add("types held out", len({run.term for run in held}), len(held))
     name = "mean Lin over types"
-    report.add(name, np.mean([r.lin[f] for r, f in zip(held, floors, strict=True)]), len(held))
+    mean = float(np.mean([r.lin[f] for r, f in zip(held, floors, strict=True)]))
+    report.add(name, mean, len(held))
     report.beside("shipped", name, float(np.mean([r.lin[FLOOR] for r in held])), len(held))
     report.beside("always the parent", name, float(np.mean([r.parent for r in held])), len(held))
     report.beside("deepest at one half", name, float(np.mean([r.plain for r in held])), len(held))

@@ -108,6 +108,8 @@ def annotate(
         species=species.value if species else None,
     )
     if markers is not None:
+        if encoder or reference:
+            raise BadInput("marker lists have no cells; leave out --encoder and --reference")
         return _lists(markers, config, as_json)
     assert source is not None, "one of both was given"
     for file in (report, cas):

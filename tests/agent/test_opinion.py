@@ -89,6 +89,13 @@ def test_what_cannot_be_used_is_refused(pbmc):
             annotated(pbmc[:60].copy(), **options)
 
 
+def test_marker_lists_have_no_vectors(tmp_path, capsys):
+    (tmp_path / "lists.txt").write_text("a: CD3D, CD3E\n")
+    file = str(tmp_path / "lists.txt")
+    assert run(["annotate", "--markers", file, "--encoder", "gene-text"]) == 2
+    assert "no cells" in capsys.readouterr().err
+
+
 @pytest.mark.models
 def test_gene_texts_by_the_command_and_from_python(pbmc, tmp_path, capsys):
     some = pbmc[::20].copy()
