@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from data.errors import BadInput
 
 __all__ = ["ServeConfig", "is_loopback"]
+
+_TOKEN = re.compile(r"[A-Za-z0-9._-]+")  # what a cookie, a header and an address hold alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class ServeConfig:
                 f"{self.host} is reached from other machines; expected a token for visitors: "
                 "--token WORD, or the environment variable CELLOQUY_TOKEN"
             )
+        if self.token and not _TOKEN.fullmatch(self.token):
+            raise BadInput("the token cannot be sent; expected letters, digits, '-', '_' and '.'")
 
 
 def is_loopback(host: str) -> bool:

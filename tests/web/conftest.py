@@ -27,6 +27,11 @@ PATIENCE = 120_000  # milliseconds: the machine may be busy; speed is measured b
 EVIL = "<img src=x onerror=\"document.title='broken'\">"
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave this folder alone where its tests are not wanted: to read it takes seconds."""
+    return True if "not web" in (config.option.markexpr or "") else None
+
+
 def serve(*options: str) -> tuple[subprocess.Popen[str], str]:
     """Start a server on a free port; gives it and its address."""
     command = [sys.executable, "-c", RUN, "serve", "--port", "0", *options]

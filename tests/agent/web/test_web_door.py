@@ -84,16 +84,22 @@ def test_other_machines_need_a_token(host: str) -> None:
     assert ServeConfig(host=host, token="word").token == "word"
 
 
+@pytest.mark.parametrize("token", ["wört", "two words", "a;b", "line\nbreak"])
+def test_tokens_that_cannot_be_sent(token: str) -> None:
+    with pytest.raises(BadInput, match="cannot be sent"):
+        ServeConfig(token=token)
+
+
 def test_token() -> None:
-    door = create_app(ServeConfig(host="0.0.0.0", token="wört"))
+    door = create_app(ServeConfig(host="0.0.0.0", token="word"))
     with TestClient(door):
         client = TestClient(door, base_url="http://cells.example")
         for path in ("/", QUICK, "/js/main.js", "/api/openapi.json"):
             assert client.get(path).status_code == 401
         assert client.get("/?token=wrong", follow_redirects=False).status_code == 401
-        right = "Bearer wört".encode()
-        assert client.get(QUICK, headers={"authorization": right}).status_code in (200, 401)
-        answer = client.get("/?token=w%C3%B6rt", follow_redirects=False)
+        for odd in ("Bearer wörd".encode(), b"Bearer \xff\xfe", b"Basic word"):
+            assert client.get(QUICK, headers={"authorization": odd}).status_code == 401
+        answer = client.get("/?token=word", follow_redirects=False)
         assert answer.status_code == 303
         assert "HttpOnly" in answer.headers["set-cookie"]
 

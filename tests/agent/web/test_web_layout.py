@@ -54,6 +54,7 @@ def test_a_worker_that_dies_is_an_error(groups: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # numba compiles for minutes on a busy machine
 def test_groups_lie_apart(groups: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "LANDMARKS", 80)  # the others are placed between them
     with open_cells(groups) as cells:
