@@ -32,7 +32,7 @@ __all__ = ["STATIC", "create_app", "warm_up"]
 STATIC = Path(__file__).parent / "static"
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorDocument} for code in (400, 401, 403, 404, 413, 421, 422, 503)
+    code: {"model": ErrorDocument} for code in (400, 401, 403, 404, 411, 413, 421, 422, 503)
 }
 
 

@@ -27,6 +27,12 @@ __all__ = ["COOKIE", "POLICY", "Door"]
 COOKIE = "celloquy_session"
 TOKEN_COOKIE = "celloquy_token"  # noqa: S105 - the cookie's name
 
+UPLOAD = "/api/datasets"
+"""Where files are sent to, which has a cap of its own."""
+
+MOST_BODY = 16_000_000
+"""Bytes of any other request: a million numbers of cells are 8 MB."""
+
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
@@ -86,6 +92,12 @@ class Door:
         foreign = origin is not None and origin.partition("://")[2] != host
         if foreign and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             return _no(403, "the request comes from another page than Celloquy's")
+        if scope["method"] == "POST" and scope["path"] != UPLOAD:
+            said = headers.get("content-length", "0")
+            if "transfer-encoding" in headers:
+                return _no(411, "the request does not say how long it is; expected Content-Length")
+            if not said.isdecimal() or int(said) > MOST_BODY:
+                return _no(413, f"the request is too long; expected at most {MOST_BODY:,} bytes")
         return self._without_token(scope, headers, cookies) if self.config.token else None
 
     def _without_token(

@@ -136,3 +136,10 @@ def test_the_page_asks_nobody_else_and_builds_no_markup() -> None:
         if path.suffix == ".html":
             assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", text)
     assert sum(p.stat().st_size for p in STATIC.rglob("*") if p.is_file()) < 120_000
+
+
+def test_long_requests_are_not_read(client: TestClient) -> None:
+    answer = client.post("/api/ask", content=bytes(16_000_001))
+    assert answer.status_code == 413
+    answer = client.post("/api/ask", content=iter([b"{", b"}"]))
+    assert answer.status_code == 411
