@@ -172,7 +172,7 @@ def qa(
     report.add("citation validity", 1 - len(problems) / max(1, shown), shown)
     report.notes += [f"citation: {problem}" for problem in problems[:10]]
     _times(report, [*made.seconds, *hand.seconds])
-    _alone(report, alone, [*made.items, *hand.items])
+    _alone(report, alone, made, hand)
     return report, made, hand
 
 
@@ -215,19 +215,21 @@ def _times(report: Report, seconds: Sequence[float]) -> None:
     report.add("seconds, 95th percentile", ordered[int(len(ordered) * 0.95)], len(ordered))
 
 
-def _alone(
-    report: Report, alone: Mapping[str, Callable[[str], str]], items: Sequence[Item]
-) -> None:
-    """Baselines on the yes-no questions, balanced: as many of each answer."""
-    by_lead: dict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        if item.lead:
-            by_lead[item.lead].append(item)
+def _alone(report: Report, alone: Mapping[str, Callable[[str], str]], *answered: Asked) -> None:
+    """The yes-no questions, balanced (as many of each answer), and the baselines on them."""
+    by_lead: dict[str, list[tuple[Item, bool]]] = defaultdict(list)
+    for asked in answered:
+        for item, reasons in zip(asked.items, asked.reasons, strict=True):
+            if item.lead:
+                by_lead[item.lead].append((item, not reasons))
     size = min(map(len, by_lead.values()), default=0)
-    balanced = [item for group in by_lead.values() for item in group[:size]]
+    chosen_pairs = [pair for group in by_lead.values() for pair in group[:size]]
     if len(by_lead) < 2 or not size:
         return
+    balanced = [item for item, _ in chosen_pairs]
     name = "yes-no questions, balanced: right"
+    own = sum(right for _, right in chosen_pairs) / len(chosen_pairs)
+    report.add(name, own, len(chosen_pairs))
     report.beside("always yes", name, 0.5, len(balanced))
     for baseline, asks in alone.items():
         chosen = balanced[:: max(1, len(balanced) // 60)]  # a model on a CPU answers one a second

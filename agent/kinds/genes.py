@@ -412,9 +412,31 @@ def genes_of(facts: Facts, term: Curie) -> Found:
         )
         findings += more
         notes += further
+    if not findings and category is Category.DISEASE:
+        findings = _of_narrower(facts, term)
+        notes = [f"No gene is recorded for {facts.label(term)} itself; these are for forms of it."]
     if not findings:
         return none_found(f"no loaded release annotates a gene to {facts.label(term)} itself")
     return Found(tuple(findings), tuple(notes))
+
+
+_FORMS = 6  # forms of a disease whose genes are told where it has none of its own
+
+
+def _of_narrower(facts: Facts, term: Curie) -> list[Finding]:
+    """The genes of the forms of a disease, those with the most genes first."""
+    found: list[tuple[int, Curie, list[Neighbour]]] = []
+    for form in sorted(set(facts.graph.descendants(term)) - {term})[:500]:
+        genes, total = facts.around(
+            form, (GENE_DISEASE,), "in", categories=(Category.GENE,), limit=4
+        )
+        if genes:
+            found.append((total, form, list(genes)))
+    found.sort(key=lambda one: (-one[0], one[1]))
+    findings = []
+    for _, form, rows in found[:_FORMS]:
+        findings.append(fact(facts, form, GENE_DISEASE, rows, inverse=True))
+    return findings
 
 
 def genes_linking(facts: Facts, a: Curie, b: Curie) -> Found:

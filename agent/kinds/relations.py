@@ -37,7 +37,10 @@ __all__ = [
     "count_processes",
     "count_subtypes",
     "count_supertypes",
+    "genes_regulating",
     "holds",
+    "negative_regulators",
+    "positive_regulators",
     "regulated",
     "regulators",
     "related",
@@ -228,6 +231,39 @@ def regulators(facts: Facts, a: Curie) -> Found:
     """Which processes regulate a process."""
     lacking = f"no loaded release names a process that regulates {facts.label(a)}"
     return _all(facts, a, _REGULATION, inverse=True, lacking=lacking)
+
+
+def negative_regulators(facts: Facts, a: Curie) -> Found:
+    """Which processes regulate a process negatively."""
+    lacking = f"no loaded release names a process that negatively regulates {facts.label(a)}"
+    return _all(facts, a, (NEGATIVELY_REGULATES,), inverse=True, lacking=lacking)
+
+
+def positive_regulators(facts: Facts, a: Curie) -> Found:
+    """Which processes regulate a process positively."""
+    lacking = f"no loaded release names a process that positively regulates {facts.label(a)}"
+    return _all(facts, a, (POSITIVELY_REGULATES,), inverse=True, lacking=lacking)
+
+
+def genes_regulating(facts: Facts, a: Curie) -> Found:
+    """Which genes are annotated to the processes that regulate a process."""
+    findings: list[Finding] = []
+    notes: list[str] = []
+    for predicate in _REGULATION:
+        edges = facts.graph.edges(a, direction="in", predicates=(predicate,))
+        for edge in edges[:2]:
+            more, further = genes.neighbours_by(
+                facts, edge.subject, INVOLVED_IN, inverse=True, categories=(Category.GENE,)
+            )
+            if more:
+                link = Statement(Form.FACT, subject=edge.subject, predicate=predicate, objects=(a,))
+                findings += [Finding(link, (facts.edge(edge),)), *more]
+                notes += further
+    if not findings:
+        return none_found(
+            f"no loaded release annotates a gene to the regulation of {facts.label(a)}"
+        )
+    return Found(tuple(findings), tuple(notes))
 
 
 def regulated(facts: Facts, a: Curie) -> Found:
