@@ -28,10 +28,10 @@ import numpy as np
 import pandas as pd
 import psutil
 import scipy.sparse as sp
+from timing import Row, report
 
 from data import sources
 from data.h5ad import open_cells
-from timing import Row, report
 from tests.web.conftest import serve, stop
 
 BARS = {100_000: (1.5, 0.5), 1_000_000: (5.0, 2.0)}  # seen, answered
@@ -184,5 +184,4 @@ def main(sizes: list[int]) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[2]))
     raise SystemExit(main([int(n) for n in sys.argv[1:]] or list(BARS)))
