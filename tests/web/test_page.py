@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.conftest import EVIL
+from tests.web.conftest import EVIL, PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -233,6 +233,7 @@ def test_look_up_a_gene_and_colour_by_it(open_page: Callable[..., Page]) -> None
     assert download.value.suggested_filename == "celloquy-cells.png"
 
 
+@pytest.mark.timeout(900)  # umap-learn is compiled when it first runs
 def test_a_file_without_a_picture_gets_one(
     open_page: Callable[..., Page], plain_file: Path
 ) -> None:
@@ -240,7 +241,7 @@ def test_a_file_without_a_picture_gets_one(
     page.set_input_files("#file", plain_file)
     page.click("#layout-job >> text=Compute the picture")
     page.wait_for_selector("#layout-job .progress")
-    page.wait_for_selector("#layout-job", state="hidden")
+    page.wait_for_selector("#layout-job", state="hidden", timeout=4 * PATIENCE)
     page.wait_for_selector("#stage[data-painted]")
     page.wait_for_selector("#legend li")
 
