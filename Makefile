@@ -13,7 +13,7 @@ BIN = $(VENV)/bin
 INDEX = $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-all test-web check bench docs clean
+.PHONY: demo test test-all test-web check bench docs train-default clean
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f"{sys.executable} is Python {v[0]}.{v[1]}; Celloquy needs 3.11 or newer: make PYTHON=python3.11")'
@@ -75,6 +75,14 @@ bench: $(VENV)/.test
 ## Rewrite the generated parts of the README and of docs/.
 docs: $(VENV)/.test
 	$(BIN)/python docs/generate.py
+
+## Train the shipped projector again, and an adapter in instructed/; DATA=FOLDER adds its real cells.
+train-default: $(VENV)/.test
+	$(BIN)/celloquy data fetch core models
+	$(BIN)/celloquy kg build
+	$(if $(DATA),$(BIN)/python -m training.profiles --data $(DATA))
+	$(BIN)/celloquy train align -o data/weights/llm $(if $(DATA),--data $(DATA))
+	$(BIN)/celloquy train instruct --aligned data/weights/llm -o instructed $(if $(DATA),--data $(DATA))
 
 clean:
 	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

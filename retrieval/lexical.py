@@ -3,7 +3,7 @@
 Postings are written in segments, one a transaction, and segments of like size are merged as a
 log-structured merge tree does; a deletion clears the document's length. A query reads the blobs
 of its few terms and scores them with numpy, which at a million documents is many times faster
-than scoring row by row inside the database (docs/decisions/0010-lexical-index.md has the
+than scoring row by row inside the database (docs/decisions/0005-lexical-index.md has the
 figures). Knows documents only by number.
 
 S. Robertson and H. Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009); the
