@@ -195,7 +195,7 @@ class _Run:
         develop: Callable[[], float] | None,
         about: Mapping[str, Any] | None,
     ) -> None:
-        from accelerate import PartialState  # type: ignore[import-untyped]
+        from accelerate import PartialState
 
         if not parameters:
             raise BadInput("there is nothing to train; expected at least one parameter")
@@ -281,7 +281,7 @@ class _Run:
     def _share_gradients(self) -> None:
         """The mean over all processes; parameters are few, so that this is all they need say."""
         if self.state.num_processes > 1:
-            from accelerate.utils import reduce  # type: ignore[import-untyped]
+            from accelerate.utils import reduce
 
             for parameter in self.parameters.values():
                 if parameter.grad is not None:

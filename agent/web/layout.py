@@ -103,7 +103,7 @@ def _place_others(
     others = np.setdiff1d(np.arange(len(points)), marks)
     if not len(others):
         return
-    from pynndescent import NNDescent  # type: ignore[import-untyped]
+    from pynndescent import NNDescent
 
     index = NNDescent(points[marks], n_neighbors=15, random_state=0, n_jobs=1)
     step = 20_000
