@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.annotate import AnnotateConfig, Knowledge, among, knowledge, releases
 from agent.annotation import UNKNOWN_LABEL
+from data.errors import BadFile
 
 if TYPE_CHECKING:
     from data.genelists import GeneList
@@ -90,6 +91,9 @@ def annotate_marker_file(
     from encoders.markerlists import annotate_lists
     from kg.tissues import tissue_prior
 
+    if path.is_dir() or not path.exists():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise BadFile(f"{path} {what}; expected a file of marker lists: check the path")
     config = config or AnnotateConfig()
     lists = read_gene_lists(path)
     known = known or knowledge()

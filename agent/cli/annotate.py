@@ -25,6 +25,8 @@ _LABEL = 44  # letters of a label before it is cut
 _FOR, _AGAINST = 4, 3  # markers named on each side
 _NUMBERS = {"CELLS", "SHARE", "CONF", "DEPTH", "OWN", "AGREE", "ELSEWHERE"}
 _LISTED = 6  # genes of a list named for it
+_MOST_NUMBERS = 200  # different numbers: clusterings have fewer, measurements more
+_FEW, _NEARLY_ALL = 20, 0.9  # so many groups, most of one cell: names of cells, and no groups
 
 
 class Species(StrEnum):
@@ -110,13 +112,43 @@ def annotate(
     if markers is not None:
         if encoder or reference:
             raise BadInput("marker lists have no cells; leave out --encoder and --reference")
+        if output or report or cas:
+            raise BadInput(
+                "marker lists have no cells to write; leave out --output, --report and --cas: the "
+                "answers are printed, with --json as a document"
+            )
         return _lists(markers, config, as_json)
     assert source is not None, "one of both was given"
+    _readable(source)
+    if groupby is not None:
+        _groups(source, layer, groupby)
     for file in (report, cas):
         _check(file, source, output)
     found = run(source, output, config, layer=layer, as_json=as_json)
     _also(found, source, report, cas)
     return 0
+
+
+def _readable(source: Path) -> None:
+    """Refuse what is no HDF5 file before anything is compared with it."""
+    from data.preflight import open_file
+
+    open_file(source).close()
+
+
+def _groups(source: Path, layer: str | None, key: str) -> None:
+    """Refuse a column of measured numbers or of names of cells: its values are no groups."""
+    from data.h5ad import open_cells
+
+    with open_cells(source, layer) as cells:
+        values = cells.column(key)
+    distinct, known = int(values.nunique()), int(values.notna().sum())
+    measured = values.dtype.kind in "iuf" and distinct > _MOST_NUMBERS
+    if measured or (distinct > _FEW and distinct >= _NEARLY_ALL * known):
+        raise BadInput(
+            f"{key!r} has {distinct:,} different values in {known:,} cells; expected a column of "
+            "groups such as clusters: name another one with --groupby"
+        )
 
 
 def _check(file: Path | None, source: Path, output: Path | None) -> None:

@@ -462,6 +462,22 @@ def test_what_cannot_be_annotated_is_refused_in_one_line(file, immune, tmp_path,
     refused(["annotate", str(file), "--min-confidence", "1.5"], capsys, tmp_path, "1.5")
     refused(["annotate"], capsys, tmp_path, "either a dataset")
     refused(["annotate", str(tmp_path / "none.h5ad")], capsys, tmp_path, "none.h5ad")
+    gone = ["annotate", str(tmp_path / "none.h5ad"), "-o", str(tmp_path / "odd.celloquy.h5ad")]
+    (tmp_path / "odd.celloquy.h5ad").touch()  # an earlier answer that would be replaced
+    refused(gone, capsys, tmp_path, "none.h5ad does not exist", "expected an .h5ad file")
+    refused(["annotate", str(tmp_path)], capsys, tmp_path, "is a folder")
+    refused(["annotate", "--markers", str(tmp_path)], capsys, tmp_path, "is a folder")
+    lost = str(tmp_path / "lost.tsv")
+    refused(["annotate", "--markers", lost], capsys, tmp_path, "lost.tsv does not exist")
+    made = str(tmp_path / "made.h5ad")
+    refused(["annotate", "--markers", lost, "-o", made], capsys, tmp_path, "leave out --output")
+    measured = immune.copy()
+    measured.obs["score"] = np.linspace(0, 1, measured.n_obs)
+    measured.obs["barcode"] = [f"cell{i}" for i in range(measured.n_obs)]
+    measured.write_h5ad(tmp_path / "measured.h5ad")
+    for key in ("score", "barcode"):
+        grouped = ["annotate", str(tmp_path / "measured.h5ad"), "--groupby", key]
+        refused(grouped, capsys, tmp_path, key, "expected a column of groups")
     odd = immune.copy()
     odd.var_names = [f"thing{i}" for i in range(odd.n_vars)]
     odd.write_h5ad(tmp_path / "odd.h5ad")
