@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +66,8 @@ CREATE TABLE files (
     problems INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+# PMIDs that NLM withdrew: an older file, read later or again, shall not bring them back.
+_WITHDRAWN = "CREATE TABLE IF NOT EXISTS withdrawn (pmid TEXT PRIMARY KEY) WITHOUT ROWID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ class Docstore:
             self._db.executescript(
                 f"PRAGMA page_size={lexical.PAGE};BEGIN;{_SCHEMA}{lexical.SCHEMA}COMMIT;"
             )
+        if writable:
+            self._db.execute(_WITHDRAWN)  # an index of an older release has no such table
         self.lexical = lexical.Lexical(self._db)
 
     def close(self) -> None:
@@ -135,25 +140,44 @@ class Docstore:
         """Store a batch in one transaction: all of it is there afterwards, or none.
 
         A record replaces an older one of its PMID (by version, then by date of revision); an
-        equal one is passed over. Of ``bare`` records only the notices are kept: a retraction
+        equal one is passed over. What is ``deleted`` was withdrawn by NLM, and no record of it is
+        taken again. Of ``bare`` records only the notices are kept: a retraction
         notice without an abstract still marks the article that it retracts.
         """
         done = Put()
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             for citation in citations:
                 self._put(citation, origin, done)
             for citation in bare:
                 self._note(citation)
             for pmid in deleted:
                 done.deleted += self._delete(pmid)
+                self._db.execute("INSERT OR IGNORE INTO withdrawn VALUES (?)", (pmid,))
+        return done
+
+    def delete(self, pmids: Iterable[str]) -> int:
+        """Delete citations at a user's wish; returns how many there were.
+
+        The files they came from may be read again afterwards. Which those were is not kept, so
+        every file counts as unread; reading one again changes only what is not there.
+        """
+        with self._transaction():
+            gone = sum(self._delete(pmid) for pmid in pmids)
+            if gone:
+                self._db.execute("DELETE FROM files")
+        return gone
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
             self.lexical.flush()
             self._db.execute("COMMIT")
         except BaseException:
             self._db.execute("ROLLBACK")
             self.lexical.discard()
             raise
-        return done
 
     def finish_file(self, sha256: str, name: str, records: int, problems: int) -> None:
         """Remember a file as read to its end."""
@@ -162,6 +186,9 @@ class Docstore:
         )
 
     def _put(self, citation: Citation, origin: str, done: Put) -> None:
+        if self._db.execute("SELECT 1 FROM withdrawn WHERE pmid = ?", (citation.pmid,)).fetchone():
+            done.older += 1
+            return
         digest = citation.digest
         old = self._db.execute(
             "SELECT doc, version, revised, digest FROM citations WHERE pmid = ?", (citation.pmid,)

@@ -132,11 +132,8 @@ class Writer:
         return added
 
     def delete(self, pmids: Sequence[str]) -> int:
-        """Delete citations; returns how many there were."""
-        return sum(
-            self.docs.write([], pmids[i : i + BATCH], origin="").deleted
-            for i in range(0, len(pmids), BATCH)
-        )
+        """Delete citations; returns how many there were. Files may be read again afterwards."""
+        return sum(self.docs.delete(pmids[i : i + BATCH]) for i in range(0, len(pmids), BATCH))
 
     def embed(self, encoder: Encoder, progress: Callable[[int, int], None] | None = None) -> None:
         """Encode what has no vector yet, and bring the FAISS index up to it.

@@ -179,6 +179,26 @@ def test_add_update_and_delete_reach_both_rankings(copied: Path, tmp_path: Path)
         assert opened.text("6") is None
 
 
+def test_a_file_may_be_read_again_after_a_deletion_but_not_what_nlm_withdrew(
+    copied: Path, tmp_path: Path
+) -> None:
+    source, update = tmp_path / "a.xml", tmp_path / "b.xml"
+    source.write_bytes(document(corpus(3, first=700)))
+    update.write_bytes(document(deletion(701)))
+    with writer(copied) as change:
+        change.add(source)
+        change.add(update)
+        assert change.delete(["7777"]) == 0
+        assert change.add(source).known
+        assert change.delete(["700"]) == 1
+        put = change.add(source).put
+        assert (put.added, put.unchanged, put.older) == (1, 1, 1)
+        assert change.add(source).known
+    with open_index(copied) as opened:
+        assert opened.text("700") is not None
+        assert opened.text("701") is None
+
+
 def test_between_a_change_and_its_vectors_search_still_works(copied: Path, tmp_path: Path) -> None:
     source = tmp_path / "update.xml"
     source.write_bytes(document(article(900, "On spermatogonia.", "They divided."), deletion(1, 2)))
