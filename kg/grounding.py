@@ -27,7 +27,7 @@ from kg.names import HEAD_WORDS, LINEAGE_LETTERS, SIGN_WORDS, variants
 from kg.readings import Reading, ranked
 from kg.spelling import SHORTEST
 from kg.symbols import Setting, Token, is_ordinary, name_factor, read_setting, tokens_of
-from kg.terms import Category, Curie, Scope
+from kg.terms import ORTHOLOGOUS_TO, Category, Curie, Scope
 from kg.vocabulary import vocabulary
 
 __all__ = ["FUNCTION_WORDS", "candidates", "ground", "unknown_identifiers"]
@@ -63,6 +63,11 @@ _ORIGINS = frozenset({"derived", "originated", "arising", "differentiated", "mat
 _WITHOUT_NOUN = 0.7
 _HUMAN = frozenset({"human", "homo"})
 _MOUSE = frozenset({"mouse", "mice", "murine"})
+# "CD3", "CD16": a surface marker's number; its chains have the number and one more letter.
+_MARKER_NUMBER = re.compile(r"cd\d+")
+_CHAINS = "abcdegz"
+_MOUSE_SPELLING = re.compile(r"[A-Z][a-z]+\d*")
+_HUMAN_SHOWN = 3
 # Cell types first: between names that fit equally well the field's own subject wins.
 _PRIOR = {
     Category.CELL_TYPE: 0.0,
@@ -193,9 +198,13 @@ def _spans(
     entries = graph.lookup({key.key for keys in keyed.values() for key in keys})
     setting = read_setting(text, tokens)
     found: dict[tuple[int, int], list[Reading]] = {}
-    gain = _species_gain({token.key for token in tokens})
+    words = {token.key for token in tokens}
+    gain = _species_gain(words)
     for run, keys in keyed.items():
         readings = list(_readings(text, tokens, run, keys, entries, setting))
+        readings = _human_first(
+            text[tokens[run[0]].start : tokens[run[1] - 1].end], readings, graph, words
+        )
         if gain:
             readings = [_of_species(reading, gain) for reading in readings]
         if readings:
@@ -258,6 +267,59 @@ def _of_species(reading: Reading, gain: Mapping[str, float]) -> Reading:
     return replace(reading, score=min(1.0, reading.score + change)) if change else reading
 
 
+def _human_first(
+    written: str, readings: Sequence[Reading], graph: KnowledgeGraph, words: Collection[str] = ()
+) -> list[Reading]:
+    """Readings in which another name of a mouse gene never comes before the human genes.
+
+    MGI calls Cd3e "CD3", and HGNC no gene: the text then means the human orthologue, or another
+    chain of that marker (CD3D, CD3G). A text on mice, or in a mouse's spelling (Cd3), is left.
+    """
+    murine = [r for r in readings if r.id.startswith("MGI:") and r.scope is not Scope.LABEL]
+    if not murine or _MOUSE & set(words) or _MOUSE_SPELLING.fullmatch(written):
+        return list(readings)
+    best = max(murine, key=lambda reading: reading.score)
+    human = [r for r in readings if r.id.startswith("HGNC:")]
+    added = [] if human else _human_counterparts(written, best, graph)
+    if not human and not added:
+        return list(readings)
+    most = max(r.score for r in (*human, *added)) - 0.05
+    kept = [replace(r, score=min(r.score, most)) if r in murine else r for r in readings]
+    return kept + added
+
+
+def _human_counterparts(written: str, murine: Reading, graph: KnowledgeGraph) -> list[Reading]:
+    """The human genes that a mouse gene's other name stands for, the orthologue first."""
+    edges = graph.edges(murine.id, direction="both", predicates=(ORTHOLOGOUS_TO,))
+    support: dict[Curie, int] = {}
+    for edge in edges:
+        other = edge.object if edge.subject == murine.id else edge.subject
+        if other.startswith("HGNC:"):
+            support[other] = support.get(other, 0) + 1
+    ids = sorted(support, key=lambda id_: (-support[id_], id_))[:1]
+    key = normalise(written)
+    if _MARKER_NUMBER.fullmatch(key):
+        chains = graph.lookup([key + letter for letter in _CHAINS])
+        named = [e for found in chains.values() for e in found if e.scope is Scope.LABEL]
+        family = sorted((e.text, e.id) for e in named if e.id.startswith("HGNC:"))
+        members = {id_ for _, id_ in family}
+        # An orthologue outside the marker's own family is another gene that shares its name.
+        ids = [id_ for id_ in ids if not family or id_ in members]
+        ids += [id_ for _, id_ in family if id_ not in ids]
+    terms = graph.terms(ids)
+    return [
+        replace(
+            murine,
+            id=id_,
+            score=murine.score - 0.01 * (rank + 1),
+            scope=Scope.BROAD if len(ids) > 1 else Scope.RELATED,
+            notice=f"no human gene is called just {written!r}",
+        )
+        for rank, id_ in enumerate(ids[:_HUMAN_SHOWN])
+        if id_ in terms
+    ]
+
+
 def _lone_word(
     text: str, tokens: Sequence[Token], graph: KnowledgeGraph
 ) -> list[tuple[int, int, list[Reading]]]:
@@ -302,7 +364,9 @@ def _whole(text: str, tokens: Sequence[Token], graph: KnowledgeGraph) -> Iterabl
     run = (0, len(tokens))
     keys = _keys(text, tokens)
     entries = graph.lookup({key.key for key in keys})
-    return _readings(text, tokens, run, keys, entries, read_setting(text, tokens, whole=True))
+    setting = read_setting(text, tokens, whole=True)
+    readings = list(_readings(text, tokens, run, keys, entries, setting))
+    return _human_first(text, readings, graph)
 
 
 def _run_end(text: str, tokens: Sequence[Token], i: int) -> int:

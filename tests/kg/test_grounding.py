@@ -123,6 +123,32 @@ def test_mice_are_the_organism_and_their_genes_come_first(graph: EmbeddedGraph) 
     assert ground("Is CD8A expressed?", graph)[0].id == "HGNC:1706"
 
 
+@pytest.mark.assets
+@pytest.mark.parametrize(
+    ("text", "genes"),
+    [
+        # MGI alone calls a gene so: its human orthologue, then the marker's other chains.
+        ("Do human NK cells express CD3?", ["CD3E", "CD3D", "CD3G", "Cd3e"]),
+        ("Do NK cells express CD3?", ["CD3E", "CD3D", "CD3G", "Cd3e"]),
+        ("Do neutrophils express CD16?", ["FCGR3A", "FCGR3B", "Fcgr3"]),
+        ("Do murine NK cells express CD16?", ["Fcgr3", "FCGR3A", "FCGR3B"]),
+        ("Do NK cells express Cd3?", ["Cd3e"]),
+    ],
+)
+def test_a_mouse_synonym_never_comes_before_human_genes(
+    text: str, genes: list[str], whole: EmbeddedGraph
+) -> None:
+    (mention,) = [m for m in ground(text, whole) if m.text.upper() in ("CD3", "CD16")]
+    assert [candidate.label for candidate in mention.candidates] == genes
+
+
+@pytest.mark.assets
+def test_a_lone_marker_is_human_too_and_says_what_was_assumed(whole: EmbeddedGraph) -> None:
+    best, *_ = candidates("CD3", whole)
+    assert (best.label, best.scope) == ("CD3E", Scope.BROAD)
+    assert "no human gene" in best.notice
+
+
 def test_a_phenotype_says_what_was_assumed(graph: EmbeddedGraph) -> None:
     best = ground("CD4+ T cell", graph)[0].best
     assert (best.id, best.scope, best.how) == ("CL:0000624", Scope.BROAD, "phenotype")
