@@ -35,6 +35,14 @@ _FEW = 3
 _DEPTH = 12  # citations read for each that is quoted
 _STEM = 5
 # Letters at which words are compared: "exhausted" and "exhaustion" speak of one thing.
+# Verbs of asking: what papers do, not what they speak of.
+_VERBS = """
+mention mentions mentioned mentioning discuss discusses discussed discussing
+describe describes described describing report reports reported reporting
+talk talks talked talking speak speaks spoke spoken speaking
+study studies studied studying
+"""
+_TELLING = frozenset(_VERBS.split())
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ def _quote(passage: Passage) -> Finding:
 
 def _content(question: str) -> list[str]:
     words = dict.fromkeys(normalise(question).split())
-    return [word for word in words if word not in HARMLESS and word not in SEARCHING]
+    return [word for word in words if word not in HARMLESS | SEARCHING | _TELLING]
 
 
 def _held(words: Sequence[str], text: str) -> float:

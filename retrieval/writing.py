@@ -15,13 +15,13 @@ from pathlib import Path
 
 from data import locations
 from data.cache import sha256
-from data.errors import CorruptAsset
+from data.errors import BadFile, CorruptAsset
 from retrieval import manifest as manifests
 from retrieval.docstore import Docstore, Put
 from retrieval.manifest import Manifest
 from retrieval.medline import Citation, Deletion, Record
 from retrieval.recordcutter import Problem
-from retrieval.records import read
+from retrieval.records import FORMATS, read
 from retrieval.semantic import Encoder, embed, refresh
 from retrieval.vectors import VectorStore
 
@@ -96,7 +96,7 @@ class Writer:
         Raises
         ------
         BadFile
-            When it is no literature file.
+            When it is no literature file, or nothing of it can be read.
         """
         added = Added(path.name)
         records = read(path, added.problems.append)  # refuses before it hashes what may be huge
@@ -106,6 +106,10 @@ class Writer:
             return added
         name = path.name.split(".")[0]
         self.add_records(records, name, added=added, keep=keep, progress=progress)
+        if added.problems and not added.records:
+            raise BadFile(
+                f"nothing of {path} can be read ({added.problems[-1]}); expected {FORMATS}"
+            )
         self.docs.finish_file(digest, path.name, added.records, len(added.problems))
         return added
 

@@ -276,19 +276,22 @@ def _years(text: str) -> tuple[int | None, int | None]:
     if not found or (text and text == ":"):
         raise BadInput(f"--year is {text!r}; expected FROM:TO such as 2015:2020, 2015: or :2020")
     first, colon, last = found.groups()
-    low = int(first) if first else None
-    return (low, int(last) if last else None) if colon else (low, low)
+    low, high = int(first) if first else None, int(last) if last else None
+    if low is not None and high is not None and low > high:
+        raise BadInput(f"--year is {text!r}; expected the earlier year first: {high}:{low}")
+    return (low, high) if colon else (low, low)
 
 
 def _shown(place: int, passage: Passage) -> str:
     marks = f" [{'; '.join(passage.notices)}]" if passage.notices else ""
     if passage.retracted and "retracted" not in marks:
         marks = f" [retracted]{marks}"
+    gone = "[retracted] " if passage.retracted else ""
     return (
         f"{place}. {passage.title}{marks}\n"
         f"   {passage.journal} {passage.year or ''}. PMID:{passage.pmid} "
         f"[{passage.start}:{passage.end}]\n"
-        f"   “{passage.text}”\n"
+        f"   {gone}“{passage.quote}”\n"
     )
 
 

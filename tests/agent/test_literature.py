@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli.main import run
+from agent.literature import Literature
 from retrieval.index import open_index
 from tests.retrieval.pubmed_xml import article, deletion, document
 
@@ -58,7 +60,7 @@ def test_a_reader_sees_the_word_retracted(folder: Path, capfd: pytest.CaptureFix
     assert run(["search", "neurons fell", "--mode", "lexical", "--index", str(folder)]) == 0
     out = capfd.readouterr().out
     shown = next(part for part in out.split("\n\n") if "PMID:2" in part)
-    assert "[retracted] Neurons fell." in shown
+    assert "[retracted] “Neurons fell.”" in shown
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,7 @@ def test_nothing_found_is_an_abstention(
         (["search", "?!"], 2, "has no word to search for"),
         (["search", "kinase", "--year", "last"], 2, "expected FROM:TO"),
         (["search", "kinase", "--year", ":"], 2, "expected FROM:TO"),
+        (["search", "kinase", "--year", "2021:2019"], 2, "expected the earlier year first"),
         (["search", "kinase", "--k", "0"], 2, "expected a positive number"),
         (["search", "kinase", "--mode", "dense"], 4, "no vectors yet"),
         (["index", "add"], 2, "nothing to add"),
@@ -135,6 +138,24 @@ def test_add_delete_stats(folder: Path, tmp_path: Path, capfd: pytest.CaptureFix
     assert run(["index", "stats", "--json", *where]) == 0
     stats = json.loads(capfd.readouterr().out)
     assert (stats["citations"], stats["retracted"], stats["dense"]) == (2, 1, None)
+
+
+def test_a_file_of_which_nothing_can_be_read_is_refused(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken, cut = tmp_path / "broken.xml", tmp_path / "cut.xml.gz"
+    broken.write_bytes(document(article(21).replace("</Article>", "")))
+    noise = random.Random(3).randbytes(100_000).hex()
+    packed = gzip.compress(document(article(22, "T", noise)))
+    cut.write_bytes(packed[: len(packed) // 2])
+    lines = tmp_path / "bad.jsonl"
+    lines.write_text('{"pmid": "x"}\n')
+    for path in (broken, cut, lines):
+        for _ in range(2):  # and it is not remembered as read
+            assert run(["index", "add", str(path), "--words-only", "--index", str(folder)]) == 2
+            said = [line for line in capfd.readouterr().err.splitlines() if "celloquy: " in line]
+            assert len(said) == 1
+            assert f"nothing of {path} can be read" in said[0]
 
 
 def test_a_damaged_index_is_one_line_and_can_be_built_anew(
@@ -203,3 +224,10 @@ def test_a_thousand_random_hits_stand_where_they_say(tmp_path: Path) -> None:
                     assert text[passage.start : passage.end] == passage.quote
                     assert passage.quote
                     checked += 1
+
+
+@pytest.mark.parametrize("verb", ["mention", "discuss", "describe", "report on", "talk about"])
+def test_verbs_of_asking_are_not_searched_for(folder: Path, verb: str) -> None:
+    with open_index(folder) as index:
+        found = Literature(index).found(f"Which papers {verb} kinases?", 3)
+        assert [finding.statement.subject for finding in found.findings] == ["PMID:3"]
