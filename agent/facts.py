@@ -15,7 +15,7 @@ from agent.wording import Names
 from kg.graph import Direction, KnowledgeGraph
 from kg.neighbours import Neighbour, neighbourhood
 from kg.ontology import most_recent_common_ancestors, shortest_path_up
-from kg.terms import IS_A, Category, Curie, Edge, Path
+from kg.terms import IS_A, PREDICATES, Category, Curie, Edge, Path
 from kg.verbalise import sentence as edge_sentence
 from retrieval.evidence import EdgeEvidence, Evidence, Part, PathEvidence, TermEvidence
 
@@ -108,11 +108,21 @@ class Facts:
         return found.edges if found else ()
 
     def path(self, edges: Sequence[Edge]) -> PathEvidence:
-        """A way up as evidence, in words."""
+        """A way up as evidence, in words: a bare arrow is "is a", others name their relation.
+
+        Where the hops are of several releases the words end on all of them; the evidence's own
+        source is that of the last hop, and each hop keeps its own.
+        """
         nodes = (edges[0].subject, *(edge.object for edge in edges))
         self.names.load(nodes)
-        text = " → ".join(self.label(node) for node in nodes)
+        text = self.label(nodes[0])
+        for edge in edges:
+            relation = "" if edge.predicate == IS_A else f"—{PREDICATES[edge.predicate].label}"
+            text += f" {relation}→ {self.label(edge.object)}"
         last = edges[-1]
+        releases = dict.fromkeys(f"{edge.source} {edge.release}" for edge in edges)
+        if len(releases) > 1:
+            text += f" [{', '.join(releases)}]"
         return PathEvidence(Path(nodes, tuple(edges)), text, last.source, last.release)
 
     def words(self, id: Curie, part: Part = "label") -> TermEvidence | None:

@@ -1,0 +1,23 @@
+"""Reads of the graph as evidence: a path names its relations and every release it walks through."""
+
+from __future__ import annotations
+
+from agent.facts import Facts
+from kg.graph import KnowledgeGraph
+from kg.terms import DEVELOPS_FROM, IS_A, Edge
+
+
+def test_a_path_of_two_releases_names_both_and_its_relations(small: KnowledgeGraph) -> None:
+    up, *_ = small.edges("CL:0000084", direction="out", predicates=(IS_A,))
+    develops = Edge("CL:0000625", DEVELOPS_FROM, "CL:0000084", "CL-2014", "2014-10-13")
+    piece = Facts(small).path((develops, up))
+    t_cell = "—develops from→ T cell (CL:0000084) → lymphocyte (CL:0000542)"
+    assert t_cell in piece.text
+    assert piece.text.endswith(f" [CL-2014 2014-10-13, CL {up.release}]")
+    # The citation's own source is the last hop's: one release, which the verifier looks up.
+    assert (piece.source, piece.release) == ("CL", up.release)
+
+
+def test_a_path_of_one_release_leaves_it_to_the_citation(small: KnowledgeGraph) -> None:
+    up, *_ = small.edges("CL:0000084", direction="out", predicates=(IS_A,))
+    assert Facts(small).path((up,)).text == "T cell (CL:0000084) → lymphocyte (CL:0000542)"
