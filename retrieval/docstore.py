@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from retrieval import lexical
 from retrieval.filters import RETRACTED, Filters, in_words
-from retrieval.medline import Citation, Notice, stored_text
+from retrieval.medline import Citation, Notice, retracted_in, stored_text
 from retrieval.passages import windows
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class Docstore:
             )
         if writable:
             self._db.execute(_WITHDRAWN)  # an index of an older release has no such table
+        self._db.create_function("retracted_in", 2, retracted_in, deterministic=True)
         self.lexical = lexical.Lexical(self._db)
 
     def close(self) -> None:
@@ -288,6 +289,8 @@ class Docstore:
         )
         others = self._db.execute("SELECT kind, pmid FROM notices WHERE target = ?", (pmid,))
         words = in_words(notices, others)
+        if where := retracted_in(citation.title, citation.abstract):
+            words = (*words, f"retracted: its {where} says so")
         return Stored(int(str(doc)), citation, bool(out), str(origin), words)
 
     def allowed(self, filters: Filters) -> NDArray[np.int64] | None:

@@ -13,9 +13,11 @@ from retrieval.medline import Notice
 
 __all__ = ["RETRACTED", "Filters", "in_words"]
 
-RETRACTED = """(c.retracted OR EXISTS (
+RETRACTED = """(c.retracted OR retracted_in(c.title, c.abstract) <> '' OR EXISTS (
     SELECT 1 FROM notices n WHERE n.target = c.pmid
     AND n.kind IN ('RetractionOf', 'RetractedandRepublishedFrom')))"""
+# The words are asked each time, by a function that the docstore lends to SQLite, so that an index
+# made before they were looked at is right too.
 
 _SAID = {
     "RetractionIn": "retracted",

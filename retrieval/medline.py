@@ -31,6 +31,7 @@ __all__ = [
     "Report",
     "parse_citation",
     "read_xml",
+    "retracted_in",
     "stored_text",
 ]
 
@@ -53,6 +54,21 @@ _NOTICES = _RETRACTED_BY | {
 _PMID_TEXT = re.compile(rb"<PMID[^>]*>\s*(\d{1,9})\s*</PMID>")
 _PMID = re.compile(r"[1-9]\d{0,8}")
 _YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
+# Publishers' wordings: "RETRACTED ARTICLE: On x", "[Retracted] On x", "On x [retracted article]".
+_RETRACTED_TITLE = re.compile(
+    r"[\[(\s]*retracted(?:\s+(?:article|paper|publication))?\s*[:\])]"
+    r"|.*[\[(]\s*retracted(?:\s+(?:article|paper|publication))?\s*[\])][\s.\]]*$",
+    re.IGNORECASE | re.DOTALL,
+)
+_RETRACTED_ABSTRACT = re.compile(
+    r"\b(?:publishers?|editors?(?:-in-chief)?|authors?|journal) (?:has|have) retracted this "
+    r"article\b"
+    r"|\bthis article has been retracted\b",
+    re.IGNORECASE,
+)
+_NOTICE_TITLE = re.compile(
+    r"[\[(\s]*(?:notice of )?(?:retraction|expression of concern)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +106,10 @@ class Citation:
     @property
     def retracted(self) -> bool:
         """Whether the record itself says that the article was retracted."""
-        return _RETRACTED_TYPE in self.types or any(
-            notice.kind in _RETRACTED_BY for notice in self.notices
+        return (
+            _RETRACTED_TYPE in self.types
+            or any(notice.kind in _RETRACTED_BY for notice in self.notices)
+            or bool(retracted_in(self.title, self.abstract))
         )
 
     @property
@@ -113,6 +131,24 @@ class Deletion:
 
 
 Record: TypeAlias = Citation | Deletion
+
+
+def retracted_in(title: str, abstract: str) -> str:
+    """Where the words of an article say that it was retracted: title, abstract or nowhere.
+
+    Some retracted articles are marked in no other field. A notice of retraction speaks of another
+    article, and is not itself retracted.
+
+    >>> retracted_in("RETRACTED ARTICLE: On neurons.", "They fired.")
+    'title'
+    >>> retracted_in("Retraction: On neurons.", "The authors have retracted this article.")
+    ''
+    """
+    if _RETRACTED_TITLE.match(title):
+        return "title"
+    if _RETRACTED_ABSTRACT.search(abstract) and not _NOTICE_TITLE.match(title):
+        return "abstract"
+    return ""
 
 
 def stored_text(citation: Citation) -> str:

@@ -87,7 +87,7 @@ def test_deletion(docs: Docstore) -> None:
 
 def test_a_failure_leaves_nothing_of_the_batch(docs: Docstore) -> None:
     docs.write([ONE], origin="a")
-    broken = replace(ONE, pmid="4", title=None)  # type: ignore[arg-type]
+    broken = replace(ONE, pmid="4", journal=None)  # type: ignore[arg-type]
     with pytest.raises(sqlite3.IntegrityError):
         docs.write([replace(ONE, pmid="2"), broken], origin="a")
     assert docs.counts()["citations"] == 1
@@ -126,6 +126,36 @@ def test_retracted_by_its_own_record(docs: Docstore) -> None:
     stored = docs.by_pmid("2")
     assert stored is not None
     assert stored.notices == ("retracted",)
+
+
+@pytest.mark.parametrize(
+    ("title", "abstract", "said"),
+    [
+        ("Retracted: On neurons.", "They fired.", "title"),
+        ("RETRACTED ARTICLE: On neurons.", "They fired.", "title"),
+        ("[Retracted] On neurons.", "They fired.", "title"),
+        ("[Retracted Article: On neurons].", "They fired.", "title"),
+        ("On neurons [retracted].", "They fired.", "title"),
+        ("On neurons.", "The Publisher has retracted this article.", "abstract"),
+        ("On neurons.", "They fired.", ""),
+        ("Retracted articles: how they are cited.", "They are.", ""),
+        ("Retracted papers of one author.", "Many authors retracted a paper.", ""),
+        ("A claw that is not retracted.", "It was retracted: the animal walked.", ""),
+        ("Retraction Note: On neurons.", "The Publisher has retracted this article.", ""),
+    ],
+)
+def test_retracted_by_its_words(docs: Docstore, title: str, abstract: str, said: str) -> None:
+    docs.write([replace(ONE, title=title, abstract=abstract, notices=())], origin="a")
+    # As an index made before the words were looked at has it.
+    docs._db.execute("UPDATE citations SET retracted = 0")
+    stored = docs.by_pmid(ONE.pmid)
+    assert stored is not None
+    assert stored.retracted == bool(said)
+    assert stored.notices == ((f"retracted: its {said} says so",) if said else ())
+    assert docs.counts()["retracted"] == bool(said)
+    allowed = docs.allowed(Filters(retracted=True))
+    assert allowed is not None
+    assert len(allowed) == bool(said)
 
 
 def test_filters(docs: Docstore) -> None:
