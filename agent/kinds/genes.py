@@ -6,6 +6,7 @@ says otherwise. A NOT-annotation is told as what it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 
 from agent.facts import NO_DATA, Facts, Finding, Found, none_found
@@ -57,6 +58,7 @@ FUNCTIONS = (INVOLVED_IN, ENABLES, CONTRIBUTES_TO, LOCATED_IN, COLOCALIZES_WITH)
 """The relations that GO annotations state."""
 
 _SOURCE = "source:"  # qualifier of a marker's edge (kg.associations)
+_NAMING_SHOWN = 4  # processes that name a cell type, at most
 _PER_FACT = 2  # rows of evidence shown for one fact: the strongest ones
 
 
@@ -233,17 +235,47 @@ def orthologues(facts: Facts, a: Curie) -> Found:
 
 
 def types_of_gene(facts: Facts, a: Curie) -> Found:
-    """In which cell types a gene matters, by markers and by processes that name a type."""
+    """In which cell types a gene matters, by markers and by processes that name a type.
+
+    A type that only stands in the name of a process need not have the gene: beside a marker list
+    it is told where the list agrees, or where the process is what that cell makes.
+    """
     findings, notes = listed_types(facts, a)
-    named = naming(facts, a, None)
-    for term, types, rows in named[:4]:
-        findings += link(facts, a, term, types, rows)
+    listed = _listed_ids(facts, a)
+    told = 0
+    for term, types, rows in naming(facts, a, None):
+        kept = [e for e in types if not listed or e.object in listed or _made_by(facts, term, e)]
+        if kept and told < _NAMING_SHOWN:
+            findings += link(facts, a, term, kept, rows)
+            told += 1
+    if told and not listed:
+        notes.append(
+            "That a process names a cell type does not say that the gene is expressed in it."
+        )
     if not findings:
         return none_found(
             f"no loaded release ties {facts.label(a)} to a cell type: it is no listed marker, and "
             "none of its annotations names one"
         )
     return Found(tuple(findings), tuple(notes))
+
+
+def _listed_ids(facts: Facts, gene: Curie) -> set[Curie]:
+    found, _ = facts.around(gene, (MARKER_OF,), "out", categories=(Category.CELL_TYPE,), limit=1000)
+    return {neighbour.term.id for neighbour in found}
+
+
+def _made_by(facts: Facts, term: Neighbour, mention: Edge) -> bool:
+    """Whether a process is a cell's making or giving off of something, by its label.
+
+    Such labels are "T cell cytokine production" and "histamine secretion by mast cell".
+    """
+    label = term.term.label.lower()
+    if "regulation" in label:  # what regulates the making is not what is made
+        return False
+    cell = re.escape(facts.names.label(mention.object).lower())
+    made = "(?:production|secretion)"
+    return bool(re.search(rf"\b{made} by (?:an? )?{cell}\b|\b{cell}\b.*\b{made}\b(?! by)", label))
 
 
 def listing_sources(edges: Iterable[Edge]) -> tuple[str, ...]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from agent.facts import Facts
+from agent.kinds.genes import types_of_gene
+from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
-from kg.terms import DEVELOPS_FROM, IS_A, Edge
+from kg.terms import DEVELOPS_FROM, IS_A, MENTIONS, Curie, Edge
 
 
 def test_a_path_of_two_releases_names_both_and_its_relations(small: KnowledgeGraph) -> None:
@@ -21,3 +25,22 @@ def test_a_path_of_two_releases_names_both_and_its_relations(small: KnowledgeGra
 def test_a_path_of_one_release_leaves_it_to_the_citation(small: KnowledgeGraph) -> None:
     up, *_ = small.edges("CL:0000084", direction="out", predicates=(IS_A,))
     assert Facts(small).path((up,)).text == "T cell (CL:0000084) → lymphocyte (CL:0000542)"
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize(
+    ("gene", "named"),
+    [
+        # Insulin acts on neurons and T cells ("neuron projection maintenance"): none of its cells.
+        ("HGNC:6081", set()),
+        # CD19 is in "B cell activation", and B cells are on its list.
+        ("HGNC:1633", {"CL:0000236"}),
+    ],
+)
+def test_a_type_in_a_process_name_is_told_where_the_markers_agree(
+    gene: Curie, named: set[Curie], real: EmbeddedGraph
+) -> None:
+    found = types_of_gene(Facts(real), gene)
+    told = [f.statement for f in found.findings if f.statement.predicate == MENTIONS]
+    assert {node for statement in told for node in statement.objects} == named
+    assert any(finding.statement.predicate != MENTIONS for finding in found.findings)
