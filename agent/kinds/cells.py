@@ -43,8 +43,6 @@ four in five is how most-frequent labels of clusters are commonly required to ag
 
 ANSWERS, MARKERS = 5, 6  # how many of each an answer names
 
-ANSWERS, MARKERS = 5, 6  # how many of each an answer names
-
 _PREDICTED = "An annotation is a prediction, not a fact: ask why, or what argues against it."
 
 
@@ -65,10 +63,24 @@ def what(facts: Facts, these: These) -> Found:
 
 def _annotated(these: These, most: int = ANSWERS) -> list[Finding]:
     """How many of the cells have each answer."""
-    rows = these.answers[:most]
+    return _counts(these, these.answers[:most])
+
+
+def _counts(these: These, rows: Sequence[tuple[Curie, int]], lead: str = "") -> list[Finding]:
+    """How many of the cells have each of these answers, in one sentence."""
     many = len(rows) > 1
     pieces = (measures.annotated(these.cells, i, these.selection, listed=many) for i, _ in rows)
-    return [measured(*pieces)]
+    return [measured(*pieces, lead=lead)] if rows else []
+
+
+def _open(these: These, type_: Curie) -> list[tuple[Curie, int]]:
+    """Answers that leave a type open, with their cells: it, or a kind of it, is a kind of them."""
+    below = {*these.cells.annotation.hierarchy.below(type_)}
+    return [
+        (one, n)
+        for one, n in these.answers
+        if one and one not in below and below & {*these.cells.annotation.hierarchy.below(one)}
+    ]
 
 
 def _agreed(these: These) -> Curie:
@@ -210,24 +222,50 @@ def whether(facts: Facts, these: These, type_: Curie) -> Found:
         return none_found(f"{facts.label(type_)} is no type that cells are annotated with")
     piece = measures.annotated_below(these.cells, type_, these.selection)
     share = share_of(piece)
+    unsettled = _open(these, type_)
+    stopped = sum(n for _, n in unsettled)
     lead = "Yes" if share >= 0.9 else "Mostly" if share >= 0.5 else "Some" if share else "No"
+    if not share and 2 * stopped >= these.total:
+        lead = "Not resolved" if stopped == these.total else "Mostly not resolved"
     findings = [measured(piece, lead=lead)]
     if share < 1:
-        findings += _annotated(these, 3)
-    notes = [_PREDICTED]
-    main = _main(these)
-    general = bool(main) and _too_general(these, main)
-    if main and main != type_ and not general and type_ in facts.graph.descendants(main):
-        label = facts.names.label(type_)
-        notes.insert(0, f"{label} is a kind of what they were annotated as: they may still be it.")
-    return Found(tuple(findings), tuple(notes))
+        rows = these.answers[:3]
+        findings += _counts(these, rows + [one for one in unsettled[:3] if one not in rows])
+    notes = (*_may_be(facts, these, type_, unsettled), _PREDICTED)
+    return Found(tuple(findings), notes)
+
+
+def _may_be(
+    facts: Facts, these: These, type_: Curie, unsettled: Sequence[tuple[Curie, int]]
+) -> list[str]:
+    """How many cells stopped at an ancestor of a type, or at a type that kinds of it are too."""
+    hierarchy, label = these.cells.annotation.hierarchy, facts.names.label(type_)
+    above = [row for row in unsettled if type_ in hierarchy.below(row[0])]
+    across = [row for row in unsettled if row not in above]
+    notes = []
+    for rows, why in (
+        (above, f"of which {label} is a kind"),
+        (across, f"as some kinds of {label} are"),
+    ):
+        n = sum(n for _, n in rows)
+        names = [facts.names.label(one) for one, _ in rows[:3]]
+        names += ["others"] if len(rows) > 3 else []
+        count = f"All {n:,}" if n == these.total else f"{n:,} of the {these.total:,}"
+        if rows:
+            notes.append(
+                f"{count} {these.words} {'is' if n == 1 else 'are'} annotated as "
+                f"{' or '.join(names)}, {why}, and may still be it."
+            )
+    return notes
 
 
 def how_many_of(facts: Facts, these: These, type_: Curie) -> Found:
-    """How many of the selected cells are of a type."""
+    """How many of the selected cells are of a type, and how many stopped above it."""
     found = whether(facts, these, type_)
-    first = tuple(replace(one, lead="") for one in found.findings[:1])
-    return replace(found, findings=first)
+    first = [replace(one, lead="") for one in found.findings[:1]]
+    if first:
+        first += _counts(these, _open(these, type_)[:3])
+    return replace(found, findings=tuple(first))
 
 
 def groups_of_type(facts: Facts, these: These, type_: Curie) -> Found:

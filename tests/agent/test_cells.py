@@ -139,6 +139,33 @@ def test_other_questions_are_answered_as_ever(
     assert answer.answer == agent.ask(question).answer
 
 
+def test_cells_that_stopped_above_a_type_are_not_denied_it(
+    agent: Agent, cells: AttachedCells
+) -> None:
+    """What a type is a kind of leaves the type open, for the cells annotated as it alone."""
+    names = cells.annotation.hierarchy.labels
+    ((place, n, _),) = cells.answers("leiden=T")
+    assert n == 25
+    open_ = (
+        f"are annotated as {names[place]}, of which mucosal-associated invariant T cell is a kind"
+    )
+    cells.select("leiden=T")
+    for question, lead in (
+        ("Are these mucosal invariant T cells?", "Not resolved: None of the 25 cells"),
+        ("How many mucosal invariant T cells are there?", "None of the 25 cells"),
+    ):
+        answer = agent.ask(question, cells)
+        assert answer.answer.startswith(lead), answer.answer
+        assert f"All 25 cells with leiden=T {open_}" in answer.answer
+        assert {claim.verdict for claim in answer.claims} == {"supported"}
+    cells.select("")
+    text = agent.ask("Are these mucosal invariant T cells?", cells).answer
+    assert text.startswith("No: None of the 75 cells of the dataset"), text
+    assert f"25 of the 75 cells of the dataset {open_}" in text
+    cells.select("leiden=NK")
+    assert "still be" not in agent.ask("Are these mucosal invariant T cells?", cells).answer
+
+
 def test_a_gene_that_was_not_measured(agent: Agent, cells: AttachedCells) -> None:
     answer = agent.ask("Do these cells express CD8A?", cells)
     assert answer.status == "abstained"
