@@ -67,6 +67,10 @@ CELL_TOOLS: Mapping[str, CellTool] = {
     "groups_of_type": CellTool(
         "In which clusters the cells of a type are.", kinds.groups_of_type, ("C",)
     ),
+    "how_many_clusters": CellTool("How many clusters there are.", kinds.how_many_clusters),
+    "how_many_samples": CellTool("How many samples there are.", kinds.how_many_samples),
+    "how_many_patients": CellTool("How many patients there are.", kinds.how_many_patients),
+    "how_many_genes": CellTool("How many genes the file has.", kinds.how_many_genes),
     "how_many": CellTool("How many cells there are.", kinds.how_many),
     "whether": CellTool("Whether the cells are of a type.", kinds.whether, ("C",)),
     "why_not": CellTool("Why the cells are not of a type.", kinds.why_not, ("C",)),

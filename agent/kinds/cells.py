@@ -15,6 +15,7 @@ from agent import measures
 from agent.facts import Facts, Finding, Found, none_found
 from agent.kinds.expression import GROUPS, NO_CLUSTERS
 from agent.kinds.hierarchy import walk
+from agent.measurewords import ANNOTATED
 from agent.selection import ALL
 from agent.statement import Form, Statement
 from agent.these import These, measured, share_of
@@ -28,7 +29,11 @@ __all__ = [
     "against",
     "groups_of_type",
     "how_many",
+    "how_many_clusters",
+    "how_many_genes",
     "how_many_of",
+    "how_many_patients",
+    "how_many_samples",
     "sure",
     "unanswered",
     "what",
@@ -209,6 +214,56 @@ def sure(facts: Facts, these: These) -> Found:
 def how_many(facts: Facts, these: These) -> Found:
     """How many cells are selected."""
     return Found((measured(measures.size(these.cells, these.selection)),))
+
+
+def _grouped(these: These, what: str, names: frozenset[str]) -> Found:
+    """How many values the one column has, among the cells, whose name says that it is of these."""
+    import re
+
+    columns = [name for name in these.cells.columns if name != ANNOTATED]
+    fitting = []
+    for name in columns:
+        words = set(re.findall("[a-z]+", name.lower()))
+        if words & names and words <= names | _BESIDE:
+            fitting.append(name)
+    if len(fitting) != 1:
+        some = "more than one column fits" if fitting else f"no column of the file is of {what}"
+        return none_found(f"{some}; its columns are {', '.join(columns) or 'none'}")
+    chosen = these.cells.column(fitting[0])[these.cells.mask(these.selection)].dropna()
+    values = sorted(set(chosen.astype(str)))
+    lead = f"{len(values):,} value{'s' * (len(values) != 1)} of {fitting[0]}"
+    listed = ", ".join(values[:VALUES]) + (", …" if len(values) > VALUES else "")
+    found = measured(measures.size(these.cells, these.selection), lead=lead)
+    return Found((found,), (f"The values are: {listed}.",) if values else ())
+
+
+VALUES = 20  # of a column, named
+_BESIDE = frozenset({"id", "ids", "name", "orig", "original", "seurat", "res", "label", "labels"})
+"""Words that stand in the name of a column beside what it is of: seurat_clusters, donor_id."""
+
+
+def how_many_clusters(facts: Facts, these: These) -> Found:
+    """How many clusters the file's column of them has."""
+    words = frozenset({"leiden", "louvain", "cluster", "clusters"})
+    return _grouped(these, "clusters", words)
+
+
+def how_many_samples(facts: Facts, these: These) -> Found:
+    """How many samples the cells are of."""
+    return _grouped(these, "samples", frozenset({"sample", "samples"}))
+
+
+def how_many_patients(facts: Facts, these: These) -> Found:
+    """How many patients or donors the cells are of."""
+    return _grouped(
+        these, "patients or donors", frozenset({"patient", "patients", "donor", "donors"})
+    )
+
+
+def how_many_genes(facts: Facts, these: These) -> Found:
+    """How many genes the file has."""
+    lead = f"{these.cells.cells.n_genes:,} genes in the file"
+    return Found((measured(measures.size(these.cells, ALL), lead=lead),))
 
 
 def unanswered(facts: Facts, these: These) -> Found:

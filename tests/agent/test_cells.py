@@ -97,6 +97,9 @@ def agent(real: EmbeddedGraph) -> Agent:
         ("Do these cells express GNLY?", "expressed", "Yes: GNLY is detected in"),
         ("Is CD79A expressed in them?", "expressed", "CD79A is detected in"),
         ("How many cells are there?", "how_many", "25 of the 75 cells of the dataset (33.3 %)"),
+        ("How many clusters are there in this dataset?", "how_many_clusters", "3 values of leiden"),
+        ("How many genes are there?", "how_many_genes", f"{len(GENES)} genes in the file"),
+        ("How many of these cells are there?", "how_many", "25 of the 75 cells"),
         ("Compare them with leiden=B", "compare", "than in the cells with leiden=B: "),
         ("What is cluster B?", "what", "annotated as B cell"),
         ("Which cell types express CD79A?", "expressing_types", "by annotated type: B cell"),
@@ -164,6 +167,13 @@ def test_cells_that_stopped_above_a_type_are_not_denied_it(
     assert f"25 of the 75 cells of the dataset {open_}" in text
     cells.select("leiden=NK")
     assert "still be" not in agent.ask("Are these mucosal invariant T cells?", cells).answer
+
+
+@pytest.mark.parametrize("what", ["patients", "donors", "samples"])
+def test_what_no_column_holds_is_not_counted(agent: Agent, cells: AttachedCells, what: str) -> None:
+    answer = agent.ask(f"How many {what} are there?", cells)
+    assert answer.status == "abstained"
+    assert "its columns are leiden" in answer.answer
 
 
 def test_a_gene_that_was_not_measured(agent: Agent, cells: AttachedCells) -> None:
