@@ -54,8 +54,9 @@ test-all: $(VENV)/.test
 
 ## The page in a real browser (a chromium on the PATH) and its API under random requests.
 test-web: $(VENV)/.web-test
-	$(BIN)/celloquy data fetch core demo
+	$(BIN)/celloquy data fetch core demo literature
 	$(BIN)/celloquy kg build
+	$(BIN)/celloquy index stats > /dev/null 2>&1 || $(BIN)/celloquy index build --words-only
 	$(BIN)/python -m pytest -m web
 
 ## Lint, types, layers, and that generated documentation is current.
