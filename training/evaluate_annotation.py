@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -311,9 +310,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     report = annotation(options.data, options.only)
-    sys.stdout.write(report.table() + "\n")
-    if options.json:
-        options.json.write_text(report.text() + "\n", encoding="utf-8")
+    report.show(options.json)
     return 0
 
 

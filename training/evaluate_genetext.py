@@ -12,7 +12,6 @@ datasets are (``celloquy evaluate llm``).
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -121,9 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     report = evaluate(options.data, options.seeds)
-    sys.stdout.write(report.table() + "\n")
-    if options.json:
-        options.json.write_text(report.text() + "\n", encoding="utf-8")
+    report.show(options.json)
     return 0
 
 

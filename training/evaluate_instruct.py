@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import math
 import random
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -269,9 +268,7 @@ def main(arguments: list[str] | None = None) -> int:
         texts=options.texts,
         seed=options.seed,
     )
-    sys.stdout.write(report.table() + "\n")
-    if options.json:
-        options.json.write_text(report.text() + "\n", encoding="utf-8")
+    report.show(options.json)
     return 0
 
 

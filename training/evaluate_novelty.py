@@ -17,7 +17,6 @@ those datasets, with the same weight. "shipped" is the constant that Celloquy ha
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,9 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     report = novelty(options.data)
-    sys.stdout.write(report.table() + "\n")
-    if options.json:
-        options.json.write_text(report.text() + "\n", encoding="utf-8")
+    report.show(options.json)
     return 0
 
 

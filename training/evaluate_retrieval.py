@@ -270,9 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     expand = synonyms(EmbeddedGraph.open())
     report = retrieval(options.data, options.paraphrases, options.seed, expand)
-    sys.stdout.write(report.table() + "\n")
-    if options.json:
-        options.json.write_text(report.text() + "\n", encoding="utf-8")
+    report.show(options.json)
     return 0
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 __all__ = ["Figure", "Report", "versions"]
@@ -78,6 +80,12 @@ class Report:
             "  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows
         ]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def show(self, file: Path | None = None) -> None:
+        """Print the table; with ``file``, write the JSON document there too."""
+        sys.stdout.write(self.table() + "\n")
+        if file:
+            file.write_text(self.text() + "\n", encoding="utf-8")
 
     def text(self) -> str:
         """The JSON document."""

@@ -54,26 +54,30 @@ class Weight(StrEnum):
     ppr = "ppr"
 
 
+# Options that both stages have.
+Output = Annotated[
+    Path, typer.Option("-o", "--output", help="Folder of the result; made if need be.")
+]
+Cells = Annotated[list[Path] | None, typer.Option(help="An .h5ad file of labelled cells. Repeat.")]
+Label = Annotated[str, typer.Option(help="Its column of Cell Ontology ids or names.")]
+Model = Annotated[str, typer.Option(help="The language model: local, a folder, or a hub id.")]
+Seconds = Annotated[
+    float | None, typer.Option(help="Stop after so long; the same command goes on.")
+]
+
+
 @app.command("align")
 def align(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder of the result; made if need be.")
-    ] = Path("aligned"),
-    cells: Annotated[
-        list[Path] | None, typer.Option(help="An .h5ad file of labelled cells. Repeat.")
-    ] = None,
-    label: Annotated[
-        str, typer.Option(help="Its column of Cell Ontology ids or names.")
-    ] = "cell_type_ontology_term_id",
+    output: Output = Path("aligned"),
+    cells: Cells = None,
+    label: Label = "cell_type_ontology_term_id",
     encoder: Annotated[
         str, typer.Option(help="gene-text, or obsm:KEY for vectors that every file holds.")
     ] = "gene-text",
     simulated: Annotated[
         bool, typer.Option(help="Also cells drawn from the graph's markers (gene-text only).")
     ] = True,
-    llm: Annotated[
-        str, typer.Option(help="The language model: local, a folder, or a hub id.")
-    ] = "local",
+    llm: Model = "local",
     objective: Annotated[
         Objective, typer.Option(help="Compare with words, with states, or by the answer.")
     ] = Objective.token,
@@ -88,9 +92,7 @@ def align(
     steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.")] = None,
     batch: Annotated[int | None, typer.Option(help="Cells a batch.")] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
-    seconds: Annotated[
-        float | None, typer.Option(help="Stop after so long; the same command goes on.")
-    ] = None,
+    seconds: Seconds = None,
     run: Annotated[
         Path | None, typer.Option(help="Folder of checkpoints and logs [default: OUTPUT/training].")
     ] = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.cli.console import emit_json, options
+from agent.cli.train import Cells, Label, Model, Output, Seconds
 from data.errors import BadInput
 
 if TYPE_CHECKING:
@@ -21,18 +22,10 @@ def instruct(
     aligned: Annotated[
         Path, typer.Option(help="Folder of an alignment (celloquy train align).")
     ] = Path("aligned"),
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder of the result; made if need be.")
-    ] = Path("instructed"),
-    cells: Annotated[
-        list[Path] | None, typer.Option(help="An .h5ad file of labelled cells. Repeat.")
-    ] = None,
-    label: Annotated[
-        str, typer.Option(help="Its column of Cell Ontology ids or names.")
-    ] = "cell_type_ontology_term_id",
-    llm: Annotated[
-        str, typer.Option(help="The language model: local, a folder, or a hub id.")
-    ] = "local",
+    output: Output = Path("instructed"),
+    cells: Cells = None,
+    label: Label = "cell_type_ontology_term_id",
+    llm: Model = "local",
     items: Annotated[int, typer.Option(help="Instructions to make.", min=10)] = 12_000,
     projector: Annotated[
         bool, typer.Option("--projector", help="Also train projector and marks.")
@@ -41,9 +34,7 @@ def instruct(
     steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.")] = None,
     batch: Annotated[int | None, typer.Option(help="Prompts with facts a batch.")] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
-    seconds: Annotated[
-        float | None, typer.Option(help="Stop after so long; the same command goes on.")
-    ] = None,
+    seconds: Seconds = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder of development data, to train on those not kept out."),
