@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from data.errors import Missing
+from kg.embedded import EmbeddedGraph
+from tests.immune import immune_graph, whole_graph
 
 # A busy machine is no failure: speed is measured by `make bench`. In continuous integration the
 # same examples are tried every time; elsewhere new ones are.
@@ -23,6 +28,24 @@ def shared_data() -> Path:
     folder = Path(named)
     assert folder.is_dir(), f"CELLOQUY_TEST_DATA={named} is not a folder"
     return folder
+
+
+@pytest.fixture(scope="session")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedGraph]:
+    """The small graph of real terms; read it only."""
+    with immune_graph(tmp_path_factory.mktemp("immune")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def real() -> Iterator[EmbeddedGraph]:
+    """The graph of the fetched assets; read it only."""
+    try:
+        opened = whole_graph()
+    except Missing as error:
+        pytest.skip(str(error))
+    with opened:
+        yield opened
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from data.errors import AssetMissing
 from kg import terms as t
 from kg.build import build
 from kg.embedded import EmbeddedGraph
@@ -140,15 +139,4 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeGraph]:
     path: Path = tmp_path_factory.mktemp("graph") / "graph.sqlite"
     build(path, loaded())
     with EmbeddedGraph.open(path) as graph:
-        yield graph
-
-
-@pytest.fixture(scope="session")
-def real() -> Iterator[EmbeddedGraph]:
-    """The graph that was built from the fetched assets."""
-    try:
-        graph = EmbeddedGraph.open()
-    except AssetMissing as error:
-        pytest.skip(str(error))
-    with graph:
         yield graph

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,12 @@ from jsonschema import validate
 
 from agent import lookup
 from agent.documents import neighbours_document, path_document, term_document
-from data.errors import AssetMissing, BadInput, Missing, UnknownTerm
+from data.errors import AssetMissing, BadInput, UnknownTerm
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
 from kg.pagerank import PageRank
 from kg.similarity import Similarity
 from kg.terms import IS_A, IS_A_OR_PART_OF, PART_OF, Category
-from tests.immune import immune_graph, whole_graph
 
 TEXT = {"type": "string"}
 CURIE = {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_.]*:[A-Za-z0-9_.-]+$"}
@@ -88,22 +86,6 @@ TERM = keys(
         ),
     },
 )
-
-
-@pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedGraph]:
-    with immune_graph(tmp_path_factory.mktemp("immune")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def whole() -> Iterator[EmbeddedGraph]:
-    try:
-        opened = whole_graph()
-    except Missing as error:
-        pytest.skip(str(error))
-    with opened:
-        yield opened
 
 
 def test_neighbours_document(graph: EmbeddedGraph) -> None:
@@ -245,12 +227,12 @@ def celloquy(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 @pytest.mark.assets
 @pytest.mark.parametrize("name", ["cd8a", "ENSG00000153563.16", "CD8alpha", "HGNC:1706", "CD8A"])
-def test_a_gene_by_any_of_its_names(name: str, whole: KnowledgeGraph) -> None:
-    assert lookup.gene_neighbourhood(name, limit=1, graph=whole).centre.label == "CD8A"
+def test_a_gene_by_any_of_its_names(name: str, real: KnowledgeGraph) -> None:
+    assert lookup.gene_neighbourhood(name, limit=1, graph=real).centre.label == "CD8A"
 
 
 @pytest.mark.assets
-def test_unclear_and_unknown_genes_exit_with_offers(whole: KnowledgeGraph) -> None:
+def test_unclear_and_unknown_genes_exit_with_offers(real: KnowledgeGraph) -> None:
     unclear = celloquy("neighbours", "CD8")
     assert unclear.returncode == 2
     assert "CD8A" in unclear.stderr
@@ -262,7 +244,7 @@ def test_unclear_and_unknown_genes_exit_with_offers(whole: KnowledgeGraph) -> No
 
 
 @pytest.mark.assets
-def test_cold_neighbours_import_nothing_heavy(whole: KnowledgeGraph) -> None:
+def test_cold_neighbours_import_nothing_heavy(real: KnowledgeGraph) -> None:
     code = (
         "import sys\nfrom agent.cli.main import run\n"
         "code = run(['neighbours', 'CD8A', '--json'])\n"
@@ -278,7 +260,7 @@ def test_cold_neighbours_import_nothing_heavy(whole: KnowledgeGraph) -> None:
 
 
 @pytest.mark.assets
-def test_cold_neighbours_take_a_second(whole: KnowledgeGraph) -> None:
+def test_cold_neighbours_take_a_second(real: KnowledgeGraph) -> None:
     def timed() -> float:
         before = os.times()
         assert celloquy("neighbours", "CD8A", "--json").returncode == 0
@@ -292,7 +274,7 @@ def test_cold_neighbours_take_a_second(whole: KnowledgeGraph) -> None:
 
 
 @pytest.mark.assets
-def test_commands_print_releases_and_ages(whole: KnowledgeGraph, tmp_path: Path) -> None:
+def test_commands_print_releases_and_ages(real: KnowledgeGraph, tmp_path: Path) -> None:
     picture = tmp_path / "path.svg"
     shown = celloquy("path", "CD8+ T cell", "NK cell", "--plot", str(picture))
     assert shown.returncode == 0
@@ -310,12 +292,12 @@ def test_commands_print_releases_and_ages(whole: KnowledgeGraph, tmp_path: Path)
 
 
 @pytest.mark.assets
-def test_paths_hold_on_the_whole_graph(whole: KnowledgeGraph) -> None:
-    found = lookup.path("CL:0000625", "CL:0000542", graph=whole)
+def test_paths_hold_on_the_whole_graph(real: KnowledgeGraph) -> None:
+    found = lookup.path("CL:0000625", "CL:0000542", graph=real)
     assert found.path is not None
     assert (found.path.nodes[0], found.path.nodes[-1]) == ("CL:0000625", "CL:0000542")
     assert found.ancestors[0][0].id == "CL:0000542"
-    assert all(e in whole.edges_between(e.subject, e.object) for e in found.path.edges)
+    assert all(e in real.edges_between(e.subject, e.object) for e in found.path.edges)
 
 
 def test_an_obsolete_id_is_followed_and_said_so(graph: EmbeddedGraph) -> None:

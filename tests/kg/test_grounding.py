@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from statistics import median
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.errors import Missing
 from kg.embedded import EmbeddedGraph
 from kg.grounding import candidates, ground, unknown_identifiers
 from kg.terms import Category, Scope
-from tests.immune import immune_graph, whole_graph
-
-
-@pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedGraph]:
-    with immune_graph(tmp_path_factory.mktemp("immune")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def whole() -> Iterator[EmbeddedGraph]:
-    """The graph of the fetched assets."""
-    try:
-        opened = whole_graph()
-    except Missing as error:
-        pytest.skip(str(error))
-    with opened:
-        yield opened
 
 
 def found(text: str, graph: EmbeddedGraph) -> list[tuple[str, str]]:
@@ -136,15 +116,15 @@ def test_mice_are_the_organism_and_their_genes_come_first(graph: EmbeddedGraph) 
     ],
 )
 def test_a_mouse_synonym_never_comes_before_human_genes(
-    text: str, genes: list[str], whole: EmbeddedGraph
+    text: str, genes: list[str], real: EmbeddedGraph
 ) -> None:
-    (mention,) = [m for m in ground(text, whole) if m.text.upper() in ("CD3", "CD16")]
+    (mention,) = [m for m in ground(text, real) if m.text.upper() in ("CD3", "CD16")]
     assert [candidate.label for candidate in mention.candidates] == genes
 
 
 @pytest.mark.assets
-def test_a_lone_marker_is_human_too_and_says_what_was_assumed(whole: EmbeddedGraph) -> None:
-    best, *_ = candidates("CD3", whole)
+def test_a_lone_marker_is_human_too_and_says_what_was_assumed(real: EmbeddedGraph) -> None:
+    best, *_ = candidates("CD3", real)
     assert (best.label, best.scope) == ("CD3E", Scope.BROAD)
     assert "no human gene" in best.notice
 
@@ -307,10 +287,10 @@ SENTENCE = (
 
 
 @pytest.mark.assets
-def test_a_sentence_takes_at_most_five_milliseconds(whole: EmbeddedGraph) -> None:
+def test_a_sentence_takes_at_most_five_milliseconds(real: EmbeddedGraph) -> None:
     def timed(text: str) -> float:
         start = time.process_time()
-        ground(text, whole)
+        ground(text, real)
         return time.process_time() - start
 
     # Time of the processor: what the machine does besides is not measured here.
@@ -318,7 +298,7 @@ def test_a_sentence_takes_at_most_five_milliseconds(whole: EmbeddedGraph) -> Non
     assert median(timed(SENTENCE) for _ in range(15)) <= 0.005
     start = time.process_time()
     for _ in range(20):
-        candidates("natural killer cell", whole)
+        candidates("natural killer cell", real)
     assert (time.process_time() - start) / 20 <= 0.005
 
 
@@ -337,5 +317,5 @@ def test_a_sentence_takes_at_most_five_milliseconds(whole: EmbeddedGraph) -> Non
         ("Is a neutron a neuron?", ["CL:0000540"]),
     ],
 )
-def test_on_the_whole_graph(text: str, ids: list[str], whole: EmbeddedGraph) -> None:
-    assert [mention.id for mention in ground(text, whole)] == ids
+def test_on_the_whole_graph(text: str, ids: list[str], real: EmbeddedGraph) -> None:
+    assert [mention.id for mention in ground(text, real)] == ids

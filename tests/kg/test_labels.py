@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.errors import Missing
 from kg.abbreviations import expand, same_word, short_names
 from kg.embedded import EmbeddedGraph
 from kg.labels import ground_label
 from kg.spelling import Speller, distance
 from kg.terms import Category, Scope
-from tests.immune import immune_graph, whole_graph
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cassia_labels.tsv"
-
-
-@pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedGraph]:
-    with immune_graph(tmp_path_factory.mktemp("immune")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def whole() -> Iterator[EmbeddedGraph]:
-    try:
-        opened = whole_graph()
-    except Missing as error:
-        pytest.skip(str(error))
-    with opened:
-        yield opened
 
 
 @pytest.mark.parametrize(
@@ -157,11 +138,11 @@ def test_short_words_are_never_corrected() -> None:
 
 
 @pytest.mark.assets
-def test_the_table_holds_current_cell_types(whole: EmbeddedGraph) -> None:
+def test_the_table_holds_current_cell_types(real: EmbeddedGraph) -> None:
     from kg.abbreviations import _rows
 
     ids = {row.means for row in _rows() if row.use in ("text", "any", "label")}
-    terms = whole.terms(ids)
+    terms = real.terms(ids)
     assert ids == set(terms)
     assert [
         t.id
@@ -172,7 +153,7 @@ def test_the_table_holds_current_cell_types(whole: EmbeddedGraph) -> None:
 
 @pytest.mark.shared
 @pytest.mark.assets
-def test_labels_of_a_published_benchmark(whole: EmbeddedGraph, shared_data: Path) -> None:
+def test_labels_of_a_published_benchmark(real: EmbeddedGraph, shared_data: Path) -> None:
     """Of 100 labels at least 85 ground; plain matching of names reaches 44."""
     with (shared_data / "qa" / "cassia_marker100.csv").open(encoding="utf-8-sig") as stream:
         labels = [row["True Cell Type"] for row in csv.DictReader(stream)]
@@ -181,7 +162,7 @@ def test_labels_of_a_published_benchmark(whole: EmbeddedGraph, shared_data: Path
         if line[:1].isdigit():
             row, chosen, _ = line.split("\t")
             judged[int(row)] = chosen
-    found = [ground_label(label, whole) for label in labels]
+    found = [ground_label(label, real) for label in labels]
     assert sum(bool(candidates) for candidates in found) >= 85
     right = sum(bool(c) and c[0].id == judged[i] for i, c in enumerate(found, start=1))
     assert right >= 85
