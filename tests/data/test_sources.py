@@ -37,7 +37,8 @@ PROMISED = (
     *("ligand-receptor", "hpo-genes", "hpo-diseases", "hpo", "orthologues", "gencode-human"),
     *("gencode-mouse", "pubmed-2021", "pubmed-1970s", "smollm2", "minilm", "pbmc68k"),
     *("cl-obo", "go-obo", "goa-human-current", "gene-info", "gene2pubmed", "hgnc-current"),
-    "uberon-obo",
+    *("uberon-obo", "coordinates-human", "famplex", "transcription-factors", "collectri"),
+    "dorothea",
 )
 
 
