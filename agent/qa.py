@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from agent import remarks
+from agent import predictions, remarks
 from agent.answer import Answer, Citation, Claim, Status, Step
 from agent.config import AskConfig
 from agent.degraded import built_in, degraded
@@ -96,7 +96,8 @@ class Agent:
 
     def __post_init__(self) -> None:
         self.facts = Facts(self.graph, shown=self.config.shown)
-        self.verifier = Verifier(self.graph, self._stored_text)
+        predicted = partial(predictions.problem, seen=predictions.Seen(self.graph))
+        self.verifier = Verifier(self.graph, self._stored_text, predicted=predicted)
         self.writer: Writer | None = open_writer(self.config)
 
     def ask(
@@ -406,7 +407,12 @@ class Agent:
 
         cells = state["these"].cells
         recount.prepare(state["draft"].evidence.values(), cells)
-        return Verifier(self.graph, self._stored_text, partial(recount.problem, cells=cells))
+        return Verifier(
+            self.graph,
+            self._stored_text,
+            partial(recount.problem, cells=cells),
+            partial(predictions.problem, seen=predictions.Seen(self.graph, cells)),
+        )
 
     def rewrite(self, state: State) -> State:
         """Let the language model order and phrase the checked facts, and check what it wrote.

@@ -38,13 +38,16 @@ from retrieval.evidence import (
     TermEvidence,
 )
 
-__all__ = ["Inspector", "Recomputed", "StoredText", "Support", "implied", "record"]
+__all__ = ["Inspector", "Predicted", "Recomputed", "StoredText", "Support", "implied", "record"]
 
 StoredText = Callable[[str], str | None]
 """Gives the stored text of a PMID, or None where the literature index has none."""
 
 Recomputed = Callable[[CellsEvidence | PredictionEvidence], str]
 """Computes a statistic again from the attached cells: why it does not hold, or ""."""
+
+Predicted = Callable[[PredictionEvidence], str]
+"""Asks the model again: why it did not say this, or ""."""
 
 _SYMMETRIC = frozenset({INTERACTS_WITH, ORTHOLOGOUS_TO, COLOCALIZES_WITH})
 _WIDER = {
@@ -82,6 +85,7 @@ class Inspector:
     graph: KnowledgeGraph
     stored_text: StoredText | None = None
     recomputed: Recomputed | None = None
+    predicted: Predicted | None = None
     _known: dict[str, str] = field(default_factory=dict)
 
     def problem(self, piece: Evidence) -> str:
@@ -102,7 +106,7 @@ class Inspector:
             case PassageEvidence():
                 return self._passage(piece)
         if isinstance(piece, PredictionEvidence) and not piece.statistic:
-            return ""  # a model's output that is not of cells is its tool's own
+            return self.predicted(piece) if self.predicted else "there is no model to ask again"
         if self.recomputed is None:
             return "there are no attached cells to compute the statistic from again"
         return self.recomputed(piece)

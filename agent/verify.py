@@ -17,7 +17,7 @@ from dataclasses import replace
 from agent.answer import Claim
 from agent.quotes import quotable
 from agent.statement import RULES, Form, Statement
-from agent.support import Inspector, Recomputed, StoredText, Support
+from agent.support import Inspector, Predicted, Recomputed, StoredText, Support
 from agent.wording import Names, sentence
 from kg.graph import KnowledgeGraph
 from kg.ontology import most_recent_common_ancestors
@@ -58,6 +58,8 @@ class Verifier:
         Gives the stored text of a PMID; without it no passage can be checked, and none is shown.
     recomputed
         Computes a statistic of attached cells again; without it none is shown.
+    predicted
+        Asks a model again what it is cited for; without it no prediction is shown.
     """
 
     def __init__(
@@ -65,10 +67,11 @@ class Verifier:
         graph: KnowledgeGraph,
         stored_text: StoredText | None = None,
         recomputed: Recomputed | None = None,
+        predicted: Predicted | None = None,
     ) -> None:
         self.graph = graph
         self.names = Names(graph)
-        self.inspector = Inspector(graph, stored_text, recomputed)
+        self.inspector = Inspector(graph, stored_text, recomputed, predicted)
 
     def check(self, claim: Claim, evidence: Mapping[str, Evidence]) -> Claim:
         """Return the claim with its verdict and the reason for it.

@@ -165,7 +165,9 @@ class PredictionEvidence:
     """A model's output, which is never a fact: says how good it was measured to be.
 
     Where it is told of attached cells, ``statistic`` is what was counted in ``selection`` (and in
-    ``against``) of the cells predicted to be ``subject``, with ``figures`` as the result.
+    ``against``) of the cells predicted to be ``subject``, with ``figures`` as the result. Else
+    ``asked`` is the model's name and what it was asked, so that it can be asked again, and
+    ``figures`` are its candidates' scores by id.
     """
 
     text: str
@@ -178,12 +180,13 @@ class PredictionEvidence:
     against: str = ""
     subject: Curie = ""
     figures: tuple[tuple[str, float], ...] = ()
+    asked: tuple[str, ...] = ()
     kind: Kind = "prediction"
 
     @property
     def digest(self) -> str:
-        """A hash of the prediction, its figures and the model that made it."""
-        return _digest(self.kind, self.text, self.source, self.release, self.figures)
+        """A hash of all of it: the words, the figures, the model and how good it is said to be."""
+        return _digest(*(getattr(self, name) for name in self.__slots__))
 
 
 Evidence: TypeAlias = (

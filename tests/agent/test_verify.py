@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -65,6 +66,22 @@ def evidence(small: KnowledgeGraph) -> dict[str, Evidence]:
         "E11": path(small, "GO:0006915", "GO:0012501"),
         "E12": PredictionEvidence("CD8A has mean 2.5 in 10 cells", "model", "1", "r .8", "r .1"),
     }
+
+
+def said(evidence: dict[str, Evidence]) -> Callable[[PredictionEvidence], str]:
+    """The model behind the prediction of the evidence: it says that and nothing else."""
+    return lambda piece: "" if piece == evidence["E12"] else "the model says something else"
+
+
+def test_a_prediction_is_shown_only_where_the_model_says_it(
+    small: KnowledgeGraph, evidence: dict[str, Evidence]
+) -> None:
+    claim = Claim("CD8A has mean 2.5 in 10 cells", ("E12",))
+    assert Verifier(small).check(claim, evidence).verdict == "dropped"
+    verifier = Verifier(small, predicted=said(evidence))
+    assert verifier.check(claim, evidence).verdict == "supported"
+    forged = replace(evidence["E12"], measured="r .99")
+    assert verifier.check(claim, {"E12": forged}).verdict == "dropped"
 
 
 TRUE = """
@@ -147,7 +164,7 @@ CD8A has mean 2.5 in 100 cells [E12].
 def test_what_the_evidence_says_is_kept(
     small: KnowledgeGraph, evidence: dict[str, Evidence], draft: str
 ) -> None:
-    claims = Verifier(small).check_draft(draft, evidence)
+    claims = Verifier(small, predicted=said(evidence)).check_draft(draft, evidence)
     assert [(claim.verdict, claim.why) for claim in claims if claim.verdict != "supported"] == []
     assert len(claims) == 1
 
@@ -156,7 +173,7 @@ def test_what_the_evidence_says_is_kept(
 def test_what_the_evidence_does_not_say_is_dropped(
     small: KnowledgeGraph, evidence: dict[str, Evidence], draft: str
 ) -> None:
-    claims = Verifier(small).check_draft(draft, evidence)
+    claims = Verifier(small, predicted=said(evidence)).check_draft(draft, evidence)
     assert claims
     assert all(claim.verdict == "dropped" and claim.why for claim in claims)
 

@@ -1,0 +1,111 @@
+"""What models predict, as evidence: asked by name, told in fixed words, and asked again to check.
+
+A question to a model is its name and arguments (:attr:`PredictionEvidence.asked`); the words are
+made from the :class:`encoders.prediction.Prediction` alone and always say that it is predicted, by
+what, and the figure that the model was measured at beside the best trivial baseline. The verifier
+asks the model anew and shows no word that the model does not give. Models are loaded when asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import CelloquyError
+from encoders.prediction import Predicted, Prediction
+from retrieval.evidence import PredictionEvidence
+
+if TYPE_CHECKING:
+    from agent.cells import AttachedCells
+    from kg.graph import KnowledgeGraph
+
+__all__ = ["MODELS", "Seen", "ask", "problem"]
+
+SHOWN = 5
+"""Candidates that a sentence names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a model may look at besides its arguments."""
+
+    graph: KnowledgeGraph
+    cells: AttachedCells | None = None
+    selection: str = ""
+    image: Path | None = None
+
+
+Model = Callable[..., Prediction]
+"""Called with what is seen and the arguments of the question."""
+
+
+def ask(seen: Seen, model: str, *arguments: str) -> PredictionEvidence:
+    """Ask a model of :data:`MODELS` and put its answer into words.
+
+    Raises
+    ------
+    CelloquyError
+        When the model cannot say anything on it; the message says why.
+    """
+    return _told(MODELS[model](seen, *arguments), (model, *arguments), seen.selection)
+
+
+def problem(piece: PredictionEvidence, seen: Seen) -> str:
+    """Why a prediction cannot be relied on to be the model's, or ""."""
+    name, *arguments = piece.asked or ("",)
+    if name not in MODELS:
+        return f"no model is named {name!r}"
+    try:
+        again = ask(Seen(seen.graph, seen.cells, piece.selection, seen.image), name, *arguments)
+    except (CelloquyError, TypeError, KeyError) as error:
+        return f"the model does not say it again: {error}"
+    unknown = [one for one, _ in again.figures if ":" in one and not seen.graph.term(one)]
+    if unknown:
+        return f"{unknown[0]} is not in the loaded releases"
+    return "" if again == piece else "the model, asked again, says something else"
+
+
+def _told(prediction: Prediction, asked: tuple[str, ...], selection: str) -> PredictionEvidence:
+    shown = prediction.ranked[:SHOWN]
+    measured = prediction.measured
+    text = (
+        f"Predicted by {prediction.model}, not known, {prediction.about}: "
+        f"{', '.join(map(_candidate, shown))} ({prediction.unit}); {measured.sentence()}"
+    )
+    if prediction.notes:
+        text += f" ({'; '.join(prediction.notes)})"
+    return PredictionEvidence(
+        text,
+        prediction.model,
+        prediction.release,
+        f"{measured.figure} {measured.value:.3f} on {measured.data}, n = {measured.n}",
+        f"{measured.baseline} {measured.baseline_value:.3f}",
+        selection=selection,
+        figures=tuple((one.id, _short(one.score)) for one in shown),
+        asked=asked,
+    )
+
+
+def _candidate(one: Predicted) -> str:
+    """A candidate in words: its label, its id where that is another, its score."""
+    name = f"{one.label} ({one.id})" if ":" in one.id else one.label
+    spread = "" if one.uncertainty is None else f" ± {_short(one.uncertainty):g}"
+    return (
+        f"{name} {_short(one.score):+g}{spread}"
+        if one.score < 0
+        else (f"{name} {_short(one.score):g}{spread}")
+    )
+
+
+def _short(value: float) -> float:
+    """Three significant digits: what a reader compares, and what does not hang on last bits."""
+    if value == 0 or not math.isfinite(value):
+        return value
+    return round(value, 2 - math.floor(math.log10(abs(value))))
+
+
+MODELS: Mapping[str, Model] = {}
+"""The models by name; each is called as ``model(seen, *arguments)``."""
