@@ -69,6 +69,10 @@ def find(name: str) -> Encoder:
     folder = Path(name)
     if (folder / f"{REFINED}.json").is_file():
         return Refined.load(folder)
+    if (folder / "gene_tokens.json").is_file():
+        from encoders.expression import GeneTokens
+
+        return GeneTokens.load(folder)
     for point in entry_points(group=GROUP):
         if point.name == name:
             made: Encoder = point.load()()
