@@ -1,14 +1,15 @@
 """The gene-token encoder: cells read gene by gene, each gene with what is known of it.
 
 A cell's tokens (:mod:`encoders.tokenizer`) are its special tokens, [CELL] and one for each
-property, and its genes. A gene token is made as in GeneCompass: the gene's own vector, the knowledge channels
-(:mod:`encoders.knowledge`) and the level, concatenated, through two layers. A small transformer
-without any order over the tokens reads them; each special token has a head of its own (scPRINT's
-special tokens, doi:10.1038/s41467-025-58699-1). Genes that no training cell had have no vector of
-their own and are known by their channels alone.
+property, and its genes. A gene token is made as in GeneCompass: the gene's own vector, the
+knowledge channels (:mod:`encoders.knowledge`) and the level, concatenated, through two layers. A
+small transformer without any order over the tokens reads them; each special token has a head of its
+own (scPRINT's special tokens, doi:10.1038/s41467-025-58699-1). Genes that no training cell had have
+no vector of their own and are known by their channels alone.
 
 :class:`GeneTokenModel` is the network, :class:`GeneTokens` the encoder that
-:mod:`encoders.registry` finds in a folder. The recipe is :mod:`training.gene_tokens`. Knows no loss and no file of cells.
+:mod:`encoders.registry` finds in a folder. The recipe is :mod:`training.gene_tokens`. Knows no loss
+and no file of cells.
 
 Shapes: b cells, t gene tokens, s special tokens, d the width, v genes of the vocabulary.
 """
@@ -49,8 +50,9 @@ class ModelConfig:
     """The network.
 
     ``gene_width`` is that of a gene's own vector. ``said`` is what a cell's vector is: ``cell``,
-    the state of [CELL] through its head (scCello), ``mean`` of all special tokens' states (scPRINT), or
-    ``joined``: the head's output, the state of the cell type's token and the mean of the genes'.
+    the state of [CELL] through its head (scCello), ``mean`` of all special tokens' states
+    (scPRINT), or ``joined``: the head's output, the state of the cell type's token and the mean of
+    the genes'.
     """
 
     width: int = 128

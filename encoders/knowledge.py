@@ -44,8 +44,7 @@ class Channel:
     genes: tuple[str, ...]
     values: NDArray[np.float32]
     source: str = ""
-    known_names = f"{int(known.sum()):,} of {len(once):,} {found.species} names are known genes"
-    notes: tuple[str, ...] = (known_names,)
+    notes: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -107,9 +106,8 @@ def channel(
     mean = (total / np.maximum(count, 1)[:, None]).astype(np.float32)
     if len(mean) > 1 and not mean.std(axis=0).any():
         raise BadInput(f"{where} has the same row for every gene; expected rows that differ")
-    notes: tuple[str, ...] = (
-        f"{int(known.sum()):,} of {len(once):,} {found.species} names are known genes",
-    )
+    read = f"{int(known.sum()):,} of {len(once):,} {found.species} names are known genes"
+    notes: tuple[str, ...] = (read,)
     if int((count > 1).sum()):
         notes += (f"{int((count > 1).sum()):,} genes are the mean of several names",)
     return Channel(name, tuple(found.symbols), mean, source, notes)

@@ -2,9 +2,9 @@
 
 :func:`gather` streams each file and keeps of every cell its highest genes
 (:func:`encoders.tokenizer.held`), in files on disk where a folder is given: 3 kB a cell, so that
-memory stays bounded by the block whatever the number of cells. Labels are Cell Ontology terms or unknown; other
-properties are what the file's columns say. One donor or dataset can be held out for development.
-Knows no model.
+memory stays bounded by the block whatever the number of cells. Labels are Cell Ontology terms or
+unknown; other properties are what the file's columns say. One donor or dataset can be held out for
+development. Knows no model.
 """
 
 from __future__ import annotations
