@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,9 @@ class AnnotateConfig:
         for nothing (:mod:`agent.opinion`).
     reference
         Column of obs with labels of some cells, for centroids in the encoder's space.
+    atlas, atlas_key
+        Another dataset (a path or an AnnData) whose labels in that column are carried over in
+        place of the markers' answer (:mod:`agent.transferred`).
     smooth
         Whether neighbouring cells have a say; where not given, in datasets of fewer than
         :data:`encoders.smoothing.MOST_CELLS` cells that fit into memory.
@@ -97,6 +100,8 @@ class AnnotateConfig:
     tissue: Curie | None = None
     encoder: str | None = None
     reference: str | None = None
+    atlas: Any = None
+    atlas_key: str | None = None
     smooth: bool | None = None
     species: Species | None = None
     block: int = 4096
@@ -176,8 +181,10 @@ def annotate_cells(
     check(config)
     votes = ClusterVotes(config.groupby, cells.column(config.groupby)) if config.groupby else None
     known = known or knowledge()
-    named = cells.harmonised(config.species)
     threads = workers or _processors()
+    if config.atlas is not None:
+        return _by_reference(cells, config, known, progress, threads)
+    named = cells.harmonised(config.species)
     told = Told(progress, 2 * cells.n_cells)
     source = Source(named, config.block, whole=config.smooth is True)
     moments = source.moments(threads, told)
@@ -202,6 +209,24 @@ def annotate_cells(
     )
     about = replace(made.about, seconds=time.monotonic() - started)
     return replace(made, clusters=decided, about=about)
+
+
+def _by_reference(
+    cells: CellMatrix,
+    config: AnnotateConfig,
+    known: Knowledge,
+    progress: Progress | None,
+    workers: int,
+) -> Annotation:
+    from agent.transferred import annotate_by_reference
+    from data.h5ad import open_cells
+
+    if config.atlas_key is None or config.reference is not None:
+        raise BadInput("a reference dataset needs the column of its labels: --reference-key COLUMN")
+    with open_cells(config.atlas) as atlas:
+        return annotate_by_reference(
+            cells, atlas, config.atlas_key, config, known=known, progress=progress, workers=workers
+        )
 
 
 def judge_for(

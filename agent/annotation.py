@@ -110,6 +110,8 @@ class About:
     version: str
     notices: tuple[str, ...] = ()
     seconds: float = 0.0
+    used: str = "are markers of"
+    """What the genes used are, before the number of types."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +119,8 @@ class Annotation:
     """An answer for each cell: places in ``hierarchy``, or :data:`kg.backoff.UNKNOWN`.
 
     ``leaf`` is the most probable type at or below the answer. ``reason`` is a place in ``reasons``.
-    ``embedding`` is described in :mod:`encoders.positions`.
+    ``embedding`` is described in :mod:`encoders.positions`. ``carried`` are the labels of a
+    reference and the place of each cell's, where there was one.
     """
 
     hierarchy: Hierarchy
@@ -130,6 +133,7 @@ class Annotation:
     summaries: tuple[TermSummary, ...]
     about: About
     clusters: Clusters | None = None
+    carried: tuple[tuple[str, ...], NDArray[np.int32]] | None = None
 
     @property
     def n_cells(self) -> int:
@@ -164,6 +168,11 @@ class Annotation:
                 self.reason.astype(np.int64).tolist(), pd.Index(self.reasons, dtype=object)
             ).remove_unused_categories(),
         }
+        if self.carried is not None:
+            names, code = self.carried
+            found[f"{key}_reference_label"] = pd.Categorical.from_codes(
+                code.tolist(), pd.Index(names, dtype=object)
+            ).remove_unused_categories()
         if self.clusters is not None:
             term, confidence = self.cluster_answers()
             found[f"{key}_cluster_cell_type"] = _categorical(term, labels)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from encoders.calibration import Kind
     from encoders.markers import MarkerScorer
 
-__all__ = ["STEPS", "Judge", "Judged", "Scored", "reasons"]
+__all__ = ["STEPS", "Judge", "Judged", "Scored", "members", "reasons"]
 
 STEPS = 2.0**24
 """Probabilities are added in steps of 1 / STEPS, as whole numbers: exact in any order."""
@@ -135,7 +135,7 @@ class Judge:
         )
         steps = np.rint(chances.astype(np.float64) * STEPS)
         present, group = np.unique(term, return_inverse=True)
-        member = _members(group, len(present))
+        member = members(group, len(present))
         sure = np.rint(confidence.astype(np.float64) * STEPS)
         return Judged(
             start=block.start,
@@ -162,8 +162,8 @@ class Judge:
         return leaf
 
 
-def _members(group: NDArray[Any], n_groups: int) -> Any:
-    """0/1 matrix [groups, cells]."""
+def members(group: NDArray[Any], n_groups: int) -> Any:
+    """0/1 matrix [groups, cells] of the group of each cell."""
     from scipy.sparse import csr_array
 
     ones = np.ones(len(group))

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from encoders.registry import Encoder
     from kg.mentions import Candidate
 
-__all__ = ["Opinion", "claimed", "second_opinion"]
+__all__ = ["NO_LABEL", "Opinion", "claimed", "second_opinion"]
 
-_NO_LABEL = frozenset({"", "nan", "none", "na", "unknown", "unassigned", "unlabelled", "unlabeled"})
+NO_LABEL = frozenset({"", "nan", "none", "na", "unknown", "unassigned", "unlabelled", "unlabeled"})
+"""What stands in a column where a cell has no label, in small letters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,7 @@ def _labelled(
     said = [str(one).strip() for one in cells.column(column).astype(object)]
     terms: dict[str, Curie | None] = {}
     for label in sorted(set(said)):
-        found = None if label.casefold() in _NO_LABEL else claimed(label, known)
+        found = None if label.casefold() in NO_LABEL else claimed(label, known)
         terms[label] = found.id if found else None
     labels = [terms[label] for label in said]
     if all(one is None for one in labels):
@@ -160,7 +161,7 @@ def _labelled(
     centroids = Centroids.of(vectors, labels)
     n = sum(one in centroids.ids for one in labels)
     notices = [f"{column}: {n:,} cells of {len(centroids.ids)} types are the reference"]
-    lost = [k for k, v in terms.items() if v is None and k.casefold() not in _NO_LABEL]
+    lost = [k for k, v in terms.items() if v is None and k.casefold() not in NO_LABEL]
     few = [k for k, v in terms.items() if v is not None and v not in centroids.ids]
     scored = {a for i in known.hierarchy.indices(scorer.ids) for a in known.hierarchy.above[i]}
     mute = [k for k, v in terms.items() if v and known.hierarchy.index(v) not in scored]

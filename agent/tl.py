@@ -22,7 +22,8 @@ def annotate(
     candidates: str | Sequence[str] | None = None,
     tissue: str | None = None,
     encoder: str | None = None,
-    reference: str | None = None,
+    reference: Any = None,
+    reference_key: str | None = None,
     layer: str | None = None,
     min_confidence: float = 0.5,
     copy: bool = False,
@@ -51,7 +52,11 @@ def annotate(
         of an encoder (``"gene-text"``); by default nothing does.
     reference
         Column of ``obs`` with cell types of some cells: their mean vectors in the encoder's space
-        join the markers. A type that no centroid fits is left to the markers.
+        join the markers; a type that no centroid fits is left to the markers. Or another dataset,
+        a path or an AnnData: its labels are carried over, by principal components of the genes
+        that both have or by ``encoder``, and a cell that is like none of them is unknown.
+    reference_key
+        The column of the other dataset's labels.
     layer
         ``"X"``, ``"raw"`` or a layer; the best is found where not given.
     min_confidence
@@ -87,7 +92,7 @@ def annotate(
         candidates=(candidates,) if isinstance(candidates, str) else tuple(candidates or ()),
         tissue=tissue,
         encoder=encoder,
-        reference=reference,
+        **_reference(reference, reference_key),
         smooth=smooth,
         species=species,
     )
@@ -96,6 +101,13 @@ def annotate(
     target = adata.copy() if copy else adata
     _put(found, target, key_added)
     return target if copy else None
+
+
+def _reference(reference: Any, key: str | None) -> dict[str, Any]:
+    """A column's name, or another dataset with the column of its labels."""
+    if key is None:
+        return {"reference": reference}
+    return {"atlas": reference, "atlas_key": key}
 
 
 def _put(found: Annotation, adata: Any, key: str) -> None:

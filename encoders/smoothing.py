@@ -22,7 +22,17 @@ from data.errors import BadInput
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["LAMBDA", "MOST_CELLS", "SHARPEN", "around", "near", "neighbours", "principal", "smooth"]
+__all__ = [
+    "LAMBDA",
+    "MOST_CELLS",
+    "SHARPEN",
+    "around",
+    "decomposed",
+    "near",
+    "neighbours",
+    "principal",
+    "smooth",
+]
 
 MOST_CELLS = 100_000
 """Largest dataset that is smoothed without being asked."""
@@ -110,6 +120,13 @@ def near(points: NDArray[np.floating], k: int = NEIGHBOURS, *, workers: int = 1)
 
 def principal(values: sp.csr_matrix, components: int) -> NDArray[np.float64]:
     """Scores of the cells on the first components, without centring a dense copy."""
+    return decomposed(values, components)[0]
+
+
+def decomposed(
+    values: sp.csr_matrix, components: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Principal components: scores [cells, c], the genes' mean [genes] and the axes [c, genes]."""
     from scipy.sparse.linalg import LinearOperator, svds
 
     x = values.astype(np.float64)
@@ -124,8 +141,8 @@ def principal(values: sp.csr_matrix, components: int) -> NDArray[np.float64]:
         dtype=np.float64,
     )
     start = np.random.default_rng(0).normal(size=min(x.shape))
-    left, weight, _ = svds(centred, k=max(1, components), v0=start)
-    return np.asarray(left * weight)
+    left, weight, right = svds(centred, k=max(1, components), v0=start)
+    return np.asarray(left * weight), mean, np.asarray(right)
 
 
 def around(probabilities: NDArray[np.float32], graph: sp.csr_array) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -65,7 +65,14 @@ def annotate(
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(help="Column of obs with types of some cells, for --encoder."),
+        typer.Option(
+            metavar="COLUMN|REF.h5ad",
+            help="Column of obs with types of some cells, for --encoder; or a labelled dataset "
+            "whose types are carried over.",
+        ),
+    ] = None,
+    reference_key: Annotated[
+        str | None, typer.Option(help="Column of REF.h5ad with its cell types.")
     ] = None,
     smooth: Annotated[
         bool | None,
@@ -105,7 +112,7 @@ def annotate(
         candidates=tuple(candidates or ()),
         tissue=tissue,
         encoder=encoder,
-        reference=reference,
+        **_reference(reference, reference_key),
         smooth=smooth,
         species=species.value if species else None,
     )
@@ -127,6 +134,18 @@ def annotate(
     found = run(source, output, config, layer=layer, as_json=as_json)
     _also(found, source, report, cas)
     return 0
+
+
+def _reference(reference: str | None, key: str | None) -> dict[str, Any]:
+    """A column of the dataset, or another file with the column of its labels."""
+    if reference is None or (key is None and not reference.endswith(".h5ad")):
+        if key is not None:
+            raise BadInput("--reference-key names a column of a reference: give --reference FILE")
+        return {"reference": reference}
+    if key is None:
+        raise BadInput(f"{reference} needs the column of its labels: --reference-key COLUMN")
+    _readable(Path(reference))
+    return {"atlas": reference, "atlas_key": key}
 
 
 def _readable(source: Path) -> None:
@@ -283,7 +302,7 @@ def table(found: Annotation) -> str:
     lines = [
         f"{found.n_cells:,} {about.species} cells: {len(found.summaries)} terms, "
         f"{found.abstained:,} cells unknown; {about.n_genes_used:,} of {about.n_genes:,} genes "
-        f"are markers of {about.n_types} types; {about.seconds:.1f} s",
+        f"{about.used} {about.n_types} types; {about.seconds:.1f} s",
         "",
         *aligned(
             [("CELLS", "SHARE", "CONF", "DEPTH", "ID", "TERM", "FOR", "AGAINST")]
