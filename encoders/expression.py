@@ -165,6 +165,9 @@ class GeneTokenModel(nn.Module):
         layer = nn.TransformerEncoderLayer(
             d, config.heads, config.inner, config.dropout, "gelu", batch_first=True, norm_first=True
         )
+        # Dropout of attention weights takes a third of a step on a processor; the states have their
+        # own.
+        layer.self_attn.dropout = 0.0
         self.read = nn.TransformerEncoder(
             layer, config.layers, nn.LayerNorm(d), enable_nested_tensor=False
         )
@@ -325,6 +328,29 @@ class GeneTokens:
         if rows:
             return np.concatenate(rows)
         return np.zeros((0, self.dimension), dtype=np.float32)
+
+    def chances(
+        self, values: sp.csr_matrix | sp.csr_array, genes: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """What the token of the cell type says by itself: shares [cells, leaves] of :attr:`leaves`.
+
+        Independent yes-or-no chances brought to the sum 1; they are not calibrated.
+        """
+        places = self.places(genes)
+        self.model.eval()
+        rows = [np.zeros((0, max(1, len(self.leaves))), dtype=np.float32)]
+        with torch.inference_mode():
+            for start in range(0, values.shape[0], _BATCH):
+                some = held(values[start : start + _BATCH], places, MOST)
+                read = self.model(*tensors(self.tokenizer(some)))
+                yes = torch.sigmoid(self.model.property_heads[0](read.special[:, 1]))
+                rows.append((yes / yes.sum(-1, keepdim=True).clamp(min=1e-12)).numpy())
+        return np.concatenate(rows)
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """Cell types that :meth:`chances` tells apart, by id."""
+        return self.model.labels.leaves
 
     @property
     def dimension(self) -> int:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from data.errors import BadInput
 from encoders.tokenizer import MOST, Held, held
 from kg.terms import Curie
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 __all__ = ["CellFile", "CellStore", "gather", "of_datasets"]
 
@@ -86,6 +89,36 @@ class CellStore:
             datasets=tuple(self.datasets[i] for i in some),
             donors=tuple(self.donors[i] for i in some),
         )
+
+    def parts(
+        self, rows: NDArray[np.integer], most: int = 5_000, seed: int = 0
+    ) -> list[tuple[sp.csr_array, tuple[str, ...]]]:
+        """Expression [cells, genes] of some of the cells, dataset by dataset, and the genes.
+
+        Parameters
+        ----------
+        rows
+            Which cells.
+        most
+            At most so many of a dataset, drawn.
+        seed
+            Of the draw.
+        """
+        import scipy.sparse as sp
+
+        rng = np.random.default_rng(seed)
+        names = np.array([self.datasets[int(i)] for i in rows])
+        found = []
+        for name in dict.fromkeys(names.tolist()):
+            here = np.asarray(rows)[names == name]
+            some = self.cells.of(np.sort(rng.permutation(here)[:most]))
+            cell, place = np.nonzero(some.genes >= 0)
+            at = (cell, some.genes[cell, place])
+            shape = (len(some), len(self.genes))
+            matrix = sp.csr_array((some.values[cell, place], at), shape=shape)
+            seen = np.unique(at[1])
+            found.append((sp.csr_array(matrix[:, seen]), tuple(self.genes[i] for i in seen)))
+        return found
 
     def split(self, hold_out: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows to train on and rows held out: ``donor=NAME``, ``dataset=NAME``, or "" for none.

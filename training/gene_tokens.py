@@ -20,8 +20,9 @@ The channels count more and more over the first steps (GeneCompass).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -40,7 +41,7 @@ from training.hierarchical import Leaves, hierarchical_loss, property_loss
 from training.loop import History, LoopConfig, fit
 from training.positives import Batches
 
-__all__ = ["CHANNELS", "Control", "GeneTokenConfig", "Weights", "channels_for", "train"]
+__all__ = ["CHANNELS", "Control", "GeneTokenConfig", "Weights", "card", "channels_for", "train"]
 
 CHANNELS = ("text", "family", "ontology", "interaction", "position", "regulation",
             "coexpression", "factors")  # fmt: skip
@@ -198,11 +199,14 @@ def train(
     develop = (lambda: run.score(aside)) if len(aside) else None
     loop = config.loop
     if develop and not loop.develop_every:
-        from dataclasses import replace
-
         loop = replace(loop, develop_every=max(1, loop.steps // 10))
-    document = {"config": asdict(config), "cells": len(rows), "genes": len(store.genes),
-                "hold_out": hold_out}  # fmt: skip
+    document = {
+        "config": asdict(config),
+        "channels": [one.name for one in channels],
+        "cells": len(rows),
+        "genes": len(store.genes),
+        "hold_out": hold_out,
+    }
     history = fit(
         dict(run.model.named_parameters()), run.step, run.batch, loop, folder,
         develop=develop, about=document, seconds=seconds, show=show,
@@ -210,6 +214,44 @@ def train(
     run.model.eval()
     run.model.alpha = 1.0
     return run.encoder({**document, **(about or {})}), history
+
+
+def card(made: GeneTokens, history: History, store: CellStore) -> str:
+    """The model card of an encoder, as Markdown."""
+    about, model, labels = made.about, made.model, made.model.labels
+    counts = Counter(store.datasets)
+    cells = "; ".join(f"{name} ({n:,})" for name, n in sorted(counts.items()))
+    share = sum(one is not None for one in store.types) / len(store)
+    loop, control = about["config"]["loop"], about["config"]["control"]
+    score = (
+        f"{history.best:.3f} at step {history.best_step:,} ({about['hold_out']})"
+        if about["hold_out"]
+        else "none: nothing was held out"
+    )
+    others = ", ".join(f"{name} ({len(some)})" for name, some in labels.classes.items()) or "none"
+    channels = ", ".join(made.knowledge.names) or "none"
+    lines = [
+        f"# {made.name}",
+        "",
+        f"An encoder of cells: {model.config.layers} layers of width {model.config.width} over at "
+        f"most {made.tokenizer.config.tokens} gene tokens; {made.dimension} numbers a cell. Made "
+        "by `celloquy train encoder --recipe gene-tokens`; opened with "
+        "`celloquy annotate --encoder FOLDER`.",
+        "",
+        f"- Cells: {cells}; {share:.0%} with a cell type; {len(store.genes):,} genes.",
+        f"- Cell types: {len(labels.types)}, of which {len(labels.leaves)} leaves. Other "
+        f"properties: {others}.",
+        f"- Knowledge channels: {channels}{f' ({control} rows: a control)' if control else ''}.",
+        f"- Training: {history.step:,} of {loop['steps']:,} steps, {history.seconds:,.0f} s, seed "
+        f"{loop['seed']}.",
+        f"- Development score (macro-F1 of held-out cells by the nearest mean): {score}.",
+        "",
+        "Not meant for other species than human and mouse, nor for types that it was not trained "
+        "on: what it says of those is not known. Compare it with 50 principal components and a "
+        "logistic regression on your own cells before relying on it: on few cells those are often "
+        "better.",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 class _Run:

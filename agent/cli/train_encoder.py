@@ -7,7 +7,7 @@ import sys
 import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,30 +25,111 @@ class Recipe(StrEnum):
     """How an encoder is made."""
 
     gene_text = "gene-text"
+    gene_tokens = "gene-tokens"
+
+
+class Control(StrEnum):
+    """What stands in for the channels' own rows."""
+
+    none = "none"
+    random = "random"
+    permuted = "permuted"
 
 
 def encoder(
-    cells: Annotated[Path, typer.Option(help="An .h5ad file of labelled cells.")],
-    label: Annotated[str, typer.Option(help="Its column of labels, of any kind.")],
+    cells: Annotated[
+        list[Path], typer.Option(help="An .h5ad file of labelled cells. Repeat for gene-tokens.")
+    ],
+    label: Annotated[
+        str, typer.Option(help="Its column of labels; for gene-tokens Cell Ontology ids or names.")
+    ],
     recipe: Annotated[
-        Recipe, typer.Option(help="gene-text: texts of the top genes, refined by contrast.")
+        Recipe,
+        typer.Option(
+            help="gene-text: texts of the top genes, refined by contrast. gene-tokens: a "
+            "transformer over genes with prior knowledge and ontology losses."
+        ),
     ] = Recipe.gene_text,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder of the result; made if need be.")
     ] = Path("encoder"),
-    top: Annotated[int, typer.Option(help="Highest genes of a cell that count.", min=1)] = 256,
-    steps: Annotated[int, typer.Option(help="Steps of the optimiser.", min=1)] = 300,
-    folds: Annotated[int, typer.Option(help="Parts for the figures; 0 for none.", min=0)] = 5,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Steps of the optimiser.", show_default="300; gene-tokens 1000", min=1),
+    ] = None,
+    top: Annotated[
+        int, typer.Option(help="gene-text: highest genes of a cell that count.", min=1)
+    ] = 256,
+    folds: Annotated[
+        int, typer.Option(help="gene-text: parts for the figures; 0 for none.", min=0)
+    ] = 5,
     picture: Annotated[
-        bool, typer.Option(help="Also UMAPs of unseen cells before and after (extra plot).")
+        bool,
+        typer.Option(help="gene-text: also UMAPs of unseen cells before and after (extra plot)."),
     ] = True,
+    tokens: Annotated[
+        int, typer.Option(help="gene-tokens: genes of a cell that are read.", min=1, max=512)
+    ] = 128,
+    property: Annotated[
+        list[str] | None,
+        typer.Option(help="gene-tokens: NAME or NAME=COLUMN with a token of its own. Repeat."),
+    ] = None,
+    donor: Annotated[str, typer.Option(help="gene-tokens: the column of donors.")] = "",
+    hold_out: Annotated[
+        str, typer.Option(help="gene-tokens: donor=NAME or dataset=NAME, for development.")
+    ] = "",
+    without: Annotated[
+        list[str] | None, typer.Option(help="gene-tokens: a channel to leave out. Repeat.")
+    ] = None,
+    table: Annotated[
+        list[Path] | None,
+        typer.Option(help="gene-tokens: a channel of your own: gene, numbers. Repeat."),
+    ] = None,
+    regulation: Annotated[
+        Path | None, typer.Option(help="gene-tokens: a table of factors and targets.")
+    ] = None,
+    control: Annotated[
+        Control, typer.Option(help="gene-tokens: other rows in place of the channels' own.")
+    ] = Control.none,
+    seconds: Annotated[
+        float | None,
+        typer.Option(help="gene-tokens: stop after so long; the same command goes on."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
-    """Train an encoder on labelled cells, and say by folds what it is worth.
+    """Train an encoder on labelled cells; gene-text also says by folds what it is worth.
 
-    The result is a folder for `celloquy annotate --encoder FOLDER --reference COLUMN`. Figures
-    stand beside random and permuted gene vectors, untrained ones, and principal components.
+    The result is a folder for `celloquy annotate --encoder FOLDER --reference COLUMN`. Figures of
+    gene-text stand beside random and permuted gene vectors, untrained ones, and principal
+    components; those of gene-tokens are in docs/experiments/encoders.md.
     """
+    if recipe is Recipe.gene_tokens:
+        from agent.cli.train_gene_tokens import Asked, gene_tokens
+
+        rows: Any = "" if control is Control.none else control.value
+        return gene_tokens(
+            Asked(
+                cells, label, output, tokens, steps or 1000, property or [], donor, hold_out,
+                without or [], table or [], regulation,
+                rows, seconds,
+            ),
+            as_json,
+        )  # fmt: skip
+    if len(cells) > 1:
+        raise BadInput(f"{len(cells)} files were given; the recipe gene-text reads one")
+    return _gene_text(cells[0], label, output, top, steps or 300, folds, picture, as_json)
+
+
+def _gene_text(
+    cells: Path,
+    label: str,
+    output: Path,
+    top: int,
+    steps: int,
+    folds: int,
+    picture: bool,
+    as_json: bool,
+) -> int:
     from encoders.genept import vectors
     from training.genetext import RecipeConfig, compare, refine
 
@@ -58,7 +139,7 @@ def encoder(
     made = refine(found, vectors(found.genes), config, show=not options.quiet)
     sha256 = made.save(output)
     document = {
-        "recipe": recipe.value,
+        "recipe": "gene-text",
         "cells": len(found.labels),
         "labels": len(set(found.labels)),
         "genes": len(found.genes),
