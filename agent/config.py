@@ -35,6 +35,8 @@ class AskConfig:
     entailment
         Ask the model, on top of the verifier, whether the evidence entails each claim; what it
         denies is not shown. For a model that can tell: the bundled one cannot.
+    classifier
+        Whether questions that no rule reads go to the classifier of routes, where it is there.
     read_tokens
         How much a local model reads: a small one on a CPU reads some 300 tokens a second.
     """
@@ -47,6 +49,7 @@ class AskConfig:
     write_tokens: int = 160
     read_tokens: int = 700
     entailment: bool = False
+    classifier: bool = True
 
     def __post_init__(self) -> None:
         if self.entailment and not self.llm:

@@ -21,6 +21,7 @@ from agent.ellipsis import with_ones, with_root
 from agent.entailment import doubted
 from agent.facts import HUMAN, Facts, Found
 from agent.flow import compiled
+from agent.guessing import chosen, guessed
 from agent.literature import Literature, no_index, open_literature
 from agent.llm import Writer, open_writer
 from agent.questions import LETTERS, slotted
@@ -288,8 +289,17 @@ class Agent:
     def route(self, state: State) -> State:
         """Choose the tool: one on the attached cells, where the question is about them."""
         plan = self._on_cells(state) or route(state["read"], state["mentions"])
-        why = f"{plan.tool}: {plan.why}" if plan.tool else plan.why
-        return {"plan": plan, "steps": (Step("route", why),)}
+        why = [f"{plan.tool}: {plan.why}" if plan.tool else plan.why]
+        notes: tuple[str, ...] = ()
+        if not plan.tool and not plan.turning:
+            for asked in (guessed, chosen):  # a classifier, then a model where one is configured
+                guess = asked(state["read"], state["mentions"], self.config)
+                why += [guess.why] if guess.why else []
+                if guess.plan is not None:
+                    plan, notes = guess.plan, (guess.note,)
+                    why[-1] = f"{plan.tool}: {guess.why}"
+                    break
+        return {"plan": plan, "warnings": notes, "steps": (Step("route", "; ".join(why)),)}
 
     def _on_cells(self, state: State) -> Plan | None:
         if "these" not in state:

@@ -19,7 +19,7 @@ from agent.questions import Slotted, slotted
 from kg.mentions import Mention
 from kg.terms import Curie
 
-__all__ = ["LITERATURE", "Plan", "route"]
+__all__ = ["LITERATURE", "Plan", "route", "turning"]
 
 _TURNING = frozenset(
     [
@@ -101,11 +101,11 @@ def route(question: str, mentions: Sequence[Mention]) -> Plan:
     if best.unread:
         why = f"closest was {best.tool}, but it says nothing of {' '.join(best.unread)!r}"
         return Plan("", terms, why, best.unread, asked.organism)
-    if turning := _turning(best.tool, asked.words):
-        if turning == ("not",) and best.tool in _SETTLED and asked.words[0] in ("be", "why"):
+    if turned := turning(best.tool, asked.words):
+        if turned == ("not",) and best.tool in _SETTLED and asked.words[0] in ("be", "why"):
             return Plan(best.tool, terms, f"{best.why}, negated", negated=True)
-        why = f"looks like {best.tool}, but turns on {' '.join(turning)!r}"
-        return Plan("", terms, why, organism=asked.organism, turning=turning)
+        why = f"looks like {best.tool}, but turns on {' '.join(turned)!r}"
+        return Plan("", terms, why, organism=asked.organism, turning=turned)
     return Plan(best.tool, terms, best.why, organism=asked.organism)
 
 
@@ -122,7 +122,7 @@ def _meanings(mentions: Sequence[Mention]) -> Iterator[tuple[Mention, ...]]:
                 yield (*mentions[:i], replace(mention, candidates=others), *mentions[i + 1 :])
 
 
-def _turning(tool: str, words: Sequence[str]) -> tuple[str, ...]:
+def turning(tool: str, words: Sequence[str]) -> tuple[str, ...]:
     """Words that make the answer to the bare question a wrong one."""
     if tool == LITERATURE:
         return ()
