@@ -184,8 +184,6 @@ def load_vit(folder: Path) -> tuple[SmallViT, str]:
             key: tuple(value) if isinstance(value, list) else value
             for key, value in document["vit"].items()
         }
-            k: tuple(v) if isinstance(v, list) else v for k, v in document["vit"].items()
-        }
         vit = SmallViT(ViTConfig(**fields))
         vit.load_state_dict(tensors)
     except (TypeError, KeyError, RuntimeError) as error:
