@@ -112,7 +112,7 @@ def _refuse(config: AnnotateConfig) -> None:
     for option, given in (
         ("groupby", config.groupby),
         ("smooth", config.smooth),
-        ("reference", config.reference),
+        ("reference", config.reference or config.atlas),
         ("encoder", None if config.encoder == "markers" else config.encoder),
     ):
         if given:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from data.cells import Block
 
-__all__ = ["LEAST_CELLS", "judged_with_neighbours"]
+__all__ = ["LEAST_CELLS", "canonical", "judged_with_neighbours"]
 
 
 def judged_with_neighbours(
@@ -53,7 +53,7 @@ def judged_with_neighbours(
         told(len(one.seen))
     chances = np.concatenate([one.chances for one in scored])
     values = sp.vstack([block.values for block in blocks], format="csr")
-    order = _canonical(values)
+    order = canonical(values)
     opinion = judge.opinion
     if opinion is not None and opinion.near:
         graph = near(opinion.vectors[order], workers=workers)
@@ -78,7 +78,7 @@ def judged_with_neighbours(
         yield found
 
 
-def _canonical(values: sp.csr_matrix) -> NDArray[np.int64]:
+def canonical(values: sp.csr_matrix) -> NDArray[np.int64]:
     """Places of the cells in the order of hashes of their expression."""
     keys = np.empty((values.shape[0], 2), dtype=np.uint64)
     for i, (start, stop) in enumerate(zip(values.indptr[:-1], values.indptr[1:], strict=True)):

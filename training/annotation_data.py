@@ -61,6 +61,8 @@ class Dataset:
     values: sp.csr_matrix
     truth: tuple[Curie, ...]
     coarse: tuple[Curie, ...] | None
+    labels: tuple[str, ...] = ()
+    """As they are written in the file."""
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -130,8 +132,11 @@ def load(name: str, folder: Path | None = None) -> Dataset:
         values = sp.vstack([block.values for block in cells.blocks()]).tocsr()
         labels = [str(label) for label in np.asarray(cells.column(place.column))]
         genes = tuple(cells.genes)
+        written = labels
+        if not place.mapped and "cell_type" in cells.columns:
+            written = [str(label) for label in np.asarray(cells.column("cell_type"))]
     if not place.mapped:
-        return Dataset(name, genes, values, tuple(labels), None)
+        return Dataset(name, genes, values, tuple(labels), None, tuple(written))
     known = label_map(name)
     missing = sorted(set(labels) - known.keys())
     if missing:
@@ -142,4 +147,5 @@ def load(name: str, folder: Path | None = None) -> Dataset:
         values,
         tuple(known[label][0] for label in labels),
         tuple(known[label][1] for label in labels),
+        tuple(written),
     )

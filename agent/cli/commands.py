@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
         annotate,
         ask,
         audit,
+        cells,
         chat,
         data,
         demo,
@@ -23,12 +24,14 @@ def register(app: typer.Typer) -> None:
         exchange,
         graph,
         kg,
+        knockout,
         literature,
         mcp,
         serve,
         train,
         train_encoder,
         train_instruct,
+        train_perturb,
     )
 
     app.command("term")(graph.term)
@@ -45,10 +48,13 @@ def register(app: typer.Typer) -> None:
     app.command("chat")(chat.chat)
     app.command("annotate")(annotate.annotate)
     app.command("audit")(audit.audit)
+    app.command("cells")(cells.cells)
     app.command("demo")(demo.demo)
     app.command("evaluate")(evaluate.evaluate)
+    app.command("knockout")(knockout.knockout)
     app.command("mcp")(mcp.mcp)
     app.command("serve")(serve.serve)
     train.app.command("encoder")(train_encoder.encoder)
     train.app.command("instruct")(train_instruct.instruct)
+    train.app.command("perturb")(train_perturb.perturb)
     app.add_typer(train.app, name="train")

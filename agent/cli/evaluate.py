@@ -13,6 +13,7 @@ from agent.cli.console import emit_json, options
 from data.errors import BadInput
 
 if TYPE_CHECKING:
+    from encoders.cellsearch import Wanted
     from training.figures import Report
 
 __all__ = ["SUITES", "evaluate"]
@@ -36,7 +37,7 @@ def evaluate(
 ) -> None:
     """Measure the product: figures beside their baselines, with spread, versions and seed.
 
-    Suites: annotation, calibration, llm, markers, novelty, qa, retrieval.
+    Suites: annotation, calibration, cells, llm, markers, novelty, qa, retrieval.
     """
     chosen = suites or list(SUITES)
     if unknown := [name for name in chosen if name not in SUITES]:
@@ -65,6 +66,20 @@ def _calibration(folder: Path) -> Report:
     from training.calibrate_annotation import calibration
 
     return calibration(folder, seed=options.seed)[0]
+
+
+def _cells(folder: Path) -> Report:
+    from agent.annotate import knowledge
+    from agent.cellphrase import read_phrase
+    from training.evaluate_cells import cell_search
+
+    known = knowledge()
+
+    def read(phrase: str) -> tuple[Wanted, str | None]:
+        found = read_phrase(phrase, known)
+        return found.wanted, found.wanted.terms[0][0] if found.how == "term" else None
+
+    return cell_search(folder, read, known.sets, known.hierarchy, seed=options.seed)
 
 
 def _llm(folder: Path) -> Report:
@@ -112,6 +127,7 @@ def _golden(name: str) -> Path:
 SUITES: dict[str, Callable[[Path], Report]] = {
     "annotation": _annotation,
     "calibration": _calibration,
+    "cells": _cells,
     "llm": _llm,
     "markers": _markers,
     "novelty": _novelty,
