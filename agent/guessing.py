@@ -37,7 +37,7 @@ TURNED = "_reversed"
 CHOICE_TOKENS = 12
 """Length of a reply that names a tool."""
 
-_EITHER_WAY = frozenset({"related", "difference", "genes_linking", "holds"})
+_EITHER_WAY = frozenset({"related", "difference", "genes_linking", "holds", "same"})
 _POINTING = frozenset({"these", "those", "this"})
 """Words for cells that were attached: what is asked of those is measured, never guessed."""
 
@@ -199,7 +199,11 @@ def _in_words(tool: Tool, order: Sequence[int], said: _Question) -> str:
 
 def _filled(tool: Tool, labels: Sequence[str]) -> str:
     names = dict(zip("AB", labels, strict=False))
-    return re.sub(r"\b([AB])(?='s\b|\b)", lambda m: names.get(m[1], m[1]), tool.use)
+    # "The markers of cell type A" is read as "The markers of hepatocyte".
+    slot = re.compile(
+        r"(?:\b(?:cell types?|gene|disease|process|term|ligand|receptor) )?\b([AB])\b"
+    )
+    return slot.sub(lambda match: names.get(match[1], match[1]), tool.use)
 
 
 def _planned(said: _Question, guess: Guess, heard: str) -> Guessed:

@@ -15,6 +15,8 @@ from agent.facts import HUMAN, Facts, Finding, Found
 from agent.router import Plan
 from agent.spoken import foreign
 from agent.statement import Form, Statement
+from agent.tokens import lemma
+from kg.lexicon import normalise
 from kg.mentions import Candidate, Mention
 from kg.terms import Curie, is_curie
 from retrieval.evidence import EdgeEvidence, Evidence, PathEvidence, TermEvidence
@@ -107,6 +109,13 @@ def ids(piece: Evidence) -> tuple[Curie, ...]:
     return (piece.id,) if isinstance(piece, TermEvidence) else ()
 
 
+def _as_asked(question: str, words: Sequence[str]) -> str:
+    """Words that were not read, as the question spells them, quoted."""
+    wanted = {word for word in words if not word.startswith("@")}
+    asked = [w for w in re.findall(r"[^\W_][\w'’-]*", question) if lemma(normalise(w)) in wanted]
+    return ", ".join(repr(word) for word in dict.fromkeys(asked or sorted(wanted)))
+
+
 def unread(
     question: str, plan: Plan, mentions: Sequence[Mention], warnings: Sequence[str] = ()
 ) -> str:
@@ -129,7 +138,9 @@ def unread(
             "it plainly, without that, and the answer says yes or no with the reason"
         )
     if plan.unread:
-        words = " ".join(word for word in plan.unread if not word.startswith("@"))
-        if words:
-            return f"they hold {known}, but nothing on {words!r}; {helpful}"
+        if words := _as_asked(question, plan.unread):
+            return (
+                f"they hold {known}, but what the question says with {words} is none of the kinds "
+                f"of fact about it that they hold, or is worded in a way that is not read; {helpful}"
+            )
     return f"they hold {known}, but what is asked of it was not understood; {helpful}"

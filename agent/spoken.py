@@ -28,6 +28,8 @@ _SHORTEST = 6  # a word that is respelt as a whole, as in kg.spelling
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _GLUED = re.compile(r"\b([A-Za-z][A-Za-z0-9+\-]{0,14}?)(cells?|lymphocytes?)\b")
 _WORD = re.compile(r"[^\W\d_]+")
+# Misspellings of the commonest noun behind a name; written small, CEL is no gene there.
+_CEL = re.compile(r"(?<=[\w+)-] )(?:cel|cels|celll|cellls|clel|clels|ceel|ceels)\b")
 
 # The commonest small words of languages that questions come in; those that are English words as
 # well, or names of the field, are left out.
@@ -138,8 +140,14 @@ def respelt(
         notices.append(f"{word!r} is read as {found[0].matched!r}")
         return found[0].matched
 
+    def noun(match: re.Match[str]) -> str:
+        right = "cells" if match[0].endswith("s") else "cell"
+        notices.append(f"{match[0]!r} is read as {right!r}")
+        return right
+
     if _WORD.sub(whole, question) == question:
         text = _GLUED.sub(apart, question)
     else:
         text = _WORD.sub(whole, question)
+    text = _CEL.sub(noun, text)
     return text, tuple(dict.fromkeys(notices))

@@ -70,6 +70,7 @@ TOOLS: Mapping[str, Tool] = _tools(
     ),
     Tool("definition", "What A is, by its source's definition.", terms.definition),
     Tool("names", "Other names of A.", terms.names),
+    Tool("same", "Whether A and B are names of one term.", relations.same, _TWO),
     Tool("difference", "What distinguishes A from B.", markers.difference, _TWO),
     Tool("markers", "The markers of cell type A.", markers.markers, ("C",)),
     Tool("is_marker", "Whether gene A is a marker of cell type B.", markers.is_marker, ("G", "C")),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agent.facts import Facts, Finding, Found, none_found
+from agent.kinds.conflicts import disagreements
 from agent.kinds.genes import fact, link, listed_types, listing_sources, naming
 from agent.kinds.hierarchy import related
 from agent.statement import Form, Statement
@@ -19,6 +22,7 @@ from kg.terms import (
     MARKER_OF,
     Category,
     Curie,
+    Edge,
 )
 from retrieval.evidence import Evidence
 
@@ -34,6 +38,7 @@ _AXIOMS = (
 )
 _AGREED = 3
 """Sources that must list a marker for it to be better supported than what one lists alone."""
+_KINDS, _EACH = 3, 5  # how many kinds of a type are named for it, with how many markers each
 _NO_MEASUREMENT = (
     "The loaded sources are marker lists and annotations, no measurements of expression: what they "
     "do not list may still be expressed."
@@ -66,20 +71,57 @@ def markers(facts: Facts, a: Curie) -> Found:
             notes.append(f"{facts.shown} of {len(positive)} markers are named, best first.")
     if negative:
         findings.append(_negative(facts, a, negative[: facts.shown]))
+    against, disputed = disagreements(
+        facts, a, *({n.term.id: n.edges for n in rows} for rows in (positive, negative))
+    )
+    findings += against
+    notes += disputed
     findings += _axioms(facts, a)
     if findings:
         return Found(tuple(findings), tuple(notes))
+    return _of_kinds(facts, a) or _of_classes(facts, a)
+
+
+def _of_kinds(facts: Facts, a: Curie) -> Found | None:
+    """Markers of a type's direct kinds, those that most is listed of first."""
+    findings: list[Finding] = []
+    links = facts.graph.edges(a, direction="in", predicates=(IS_A,))
+    kinds = [(link, _of(facts, link.subject)[0]) for link in links]
+    kinds = sorted((k for k in kinds if k[1]), key=lambda k: (-len(k[1]), k[0].subject))
+    for link, rows in kinds[:_KINDS]:
+        is_a = Statement(Form.FACT, subject=link.subject, predicate=IS_A, objects=(a,))
+        findings.append(Finding(is_a, (facts.edge(link),)))
+        findings.append(fact(facts, link.subject, MARKER_OF, rows[:_EACH], inverse=True))
+    more = f" Markers are listed for {len(kinds)} of its kinds." if len(kinds) > _KINDS else ""
+    note = (
+        f"No marker is listed for {facts.label(a)} itself; these are markers of kinds of it, and "
+        f"none of them need hold for all of it.{more}"
+    )
+    return Found(tuple(findings), (note,)) if findings else None
+
+
+def _of_classes(facts: Facts, a: Curie) -> Found:
+    """Markers of the class that a type belongs to, less those of types beside it."""
+    related = {*facts.graph.ancestors(a), *facts.graph.descendants(a)}
     for up in facts.graph.edges(a, direction="out", predicates=(IS_A,)):
-        above, _ = _of(facts, up.object)
+        above = [n for n in _of(facts, up.object)[0] if _within(facts, n.term.id, related)]
         if above:
             finding = fact(facts, up.object, MARKER_OF, above[: facts.shown], inverse=True)
             link = Statement(Form.FACT, subject=a, predicate=IS_A, objects=(up.object,))
             note = (
-                f"No marker is listed for {facts.label(a)} itself; these are those of the class "
-                "it belongs to, and need not hold for each of its kinds."
+                f"No marker is listed for {facts.label(a)} itself or for a kind of it; these are "
+                "those of the class it belongs to, less those of other kinds of that class, and "
+                "need not hold for each of its kinds."
             )
-            return Found((Finding(link, (facts.edge(up),)), finding), (note,))
-    return none_found(f"no loaded release lists markers of {facts.label(a)}")
+            links = (facts.edge(up),)
+            return Found((Finding(link, links), replace(finding, lead="Of that class")), (note,))
+    return none_found(f"no loaded release lists markers of {facts.label(a)} or of its kinds")
+
+
+def _within(facts: Facts, gene: Curie, types: set[Curie]) -> bool:
+    """Whether every type that a gene marks is one of these."""
+    edges = facts.graph.edges(gene, direction="out", predicates=(MARKER_OF,))
+    return {e.object for e in edges if "negative" not in e.qualifiers} <= types
 
 
 def _negative(facts: Facts, type: Curie, genes: list[Neighbour]) -> Finding:
@@ -177,7 +219,12 @@ def _listed(facts: Facts, gene: Curie, type: Curie, lead: str) -> tuple[list[Fin
         findings.append(Finding(statement, tuple(facts.edge(e) for e in rows[:3]), said))
         if not qualifier and len(sources) == 1:
             findings += _better(facts, gene, type)
-    return findings, notes
+    sides: list[dict[Curie, list[Edge]]] = []
+    for negative in (False, True):
+        rows = [e for e in edges if ("negative" in e.qualifiers) == negative]
+        sides.append({gene: rows} if rows else {})
+    against, disputed = disagreements(facts, type, *sides)
+    return [*findings[:1], *against, *findings[1:]], [*notes, *disputed]
 
 
 def _better(facts: Facts, gene: Curie, type: Curie) -> list[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.facts import Facts, Finding, Found, none_found
-from agent.kinds import genes, hierarchy
+from agent.kinds import genes, hierarchy, terms
 from agent.kinds.genes import fact
 from agent.statement import Form, Statement
 from kg.terms import (
@@ -44,6 +44,7 @@ __all__ = [
     "regulated",
     "regulators",
     "related",
+    "same",
 ]
 
 _REGULATION = (POSITIVELY_REGULATES, NEGATIVELY_REGULATES, REGULATES)
@@ -67,6 +68,22 @@ def related(facts: Facts, a: Curie, b: Curie) -> Found:
     # "How is A related to B" is no yes-no question.
     plain = [replace(f, lead="") if f.lead.startswith("Yes") else f for f in found.findings]
     return replace(found, findings=tuple(plain))
+
+
+def same(facts: Facts, a: Curie, b: Curie) -> Found:
+    """Whether two names are names of one term; of two, what they are to each other."""
+    if a != b:
+        found = related(facts, a, b)
+        note = f"{facts.label(a)} and {facts.label(b)} are two terms of the loaded releases."
+        if not found.findings:
+            return none_found(f"{note[0].lower()}{note[1:-1]}; {found.lacking}")
+        first = replace(found.findings[0], lead="No, they are two")
+        return replace(found, findings=(first, *found.findings[1:]), notes=(*found.notes, note))
+    found = terms.names(facts, a)
+    if not found.findings:
+        return found
+    first = replace(found.findings[0], lead="Yes, one term has both names")
+    return replace(found, findings=(first, *found.findings[1:]))
 
 
 def _two_genes(facts: Facts, a: Curie, b: Curie) -> Found:
