@@ -19,12 +19,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from encoders.perturbation_choice import agreement, pearson
 from encoders.perturbation_graphs import Nodes, coexpression
 from encoders.perturbation_network import Gears, GearsConfig, Network, mixture
+from encoders.perturbation_store import Stored
+from encoders.prediction import Measured
 from training.loop import History, LoopConfig, fit
-from training.perturb_data import Cells
+from training.perturb_data import Cells, folds
 
-__all__ = ["PerturbConfig", "change_loss", "held_out", "train", "uncertainty_loss"]
+__all__ = ["PerturbConfig", "change_loss", "held_out", "train", "trained", "uncertainty_loss"]
 
 SOFT = 0.1
 """Change of log1p expression at which a softened sign is three quarters of a sign."""
@@ -226,3 +229,51 @@ def held_out(
         for row in test_rows:
             found[row] = network.predict(cells.screen.sets[row])
     return found
+
+
+def trained(
+    cells: Cells,
+    nodes: Nodes,
+    config: PerturbConfig | None = None,
+    parts: int = 5,
+    *,
+    folder: Path | None = None,
+    show: bool = False,
+) -> Stored:
+    """Train on all of a screen, and measure by folds of genes what that is worth.
+
+    Parameters
+    ----------
+    cells, nodes, config
+        As for :func:`train`.
+    parts
+        Folds; as many networks are trained besides the one that is kept.
+    folder
+        Where the checkpoints of the last network are kept.
+    show
+        Bars on stderr.
+    """
+    screen = cells.screen
+    found = held_out(cells, nodes, folds(screen.sets, parts), config, show=show)
+    rows = sorted(found)
+    made = np.array([found[row][0] for row in rows])
+    expected = np.array([found[row][1] for row in rows])
+    truth = screen.changes[rows]
+    scores = np.array([pearson(p, t) for p, t in zip(made, truth, strict=True)])
+    trivial = _trivial(screen.changes, folds(screen.sets, parts))
+    baseline = float(np.mean([pearson(trivial[row], screen.changes[row]) for row in rows]))
+    measured = Measured(
+        f"delta-Pearson over left-out genes ({parts} folds)", float(scores.mean()),
+        "mean profile", baseline, Path(screen.source).name, len(rows), float(scores.std(ddof=1)),
+    )  # fmt: skip
+    network, _ = train(cells, nodes, config, folder=folder, show=show)
+    by_genes = {screen.sets[row]: float(one) for row, one in zip(rows, scores, strict=True)}
+    value = agreement(expected, np.abs(made - truth), screen.control)
+    return Stored(screen, network, measured, by_genes, value)
+
+
+def _trivial(
+    changes: NDArray[np.float64], parts: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> dict[int, NDArray[np.float64]]:
+    """The mean profile of what each test perturbation's network was trained on."""
+    return {row: changes[list(own)].mean(axis=0) for own, test in parts for row in test}

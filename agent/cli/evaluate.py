@@ -37,7 +37,7 @@ def evaluate(
 ) -> None:
     """Measure the product: figures beside their baselines, with spread, versions and seed.
 
-    Suites: annotation, calibration, cells, llm, markers, novelty, qa, retrieval.
+    Suites: annotation, calibration, cells, llm, markers, novelty, perturb, qa, retrieval.
     """
     chosen = suites or list(SUITES)
     if unknown := [name for name in chosen if name not in SUITES]:
@@ -100,6 +100,12 @@ def _novelty(folder: Path) -> Report:
     return novelty(folder)
 
 
+def _perturb(folder: Path) -> Report:
+    from training.evaluate_perturb import perturb
+
+    return perturb(folder, seed=options.seed)
+
+
 def _qa(folder: Path) -> Report:
     from agent.evaluation import evaluate as questions
     from agent.lookup import open_graph
@@ -131,6 +137,7 @@ SUITES: dict[str, Callable[[Path], Report]] = {
     "llm": _llm,
     "markers": _markers,
     "novelty": _novelty,
+    "perturb": _perturb,
     "qa": _qa,
     "retrieval": _retrieval,
 }
