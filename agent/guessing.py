@@ -38,6 +38,7 @@ CHOICE_TOKENS = 12
 """Length of a reply that names a tool."""
 
 _EITHER_WAY = frozenset({"related", "difference", "genes_linking", "holds", "same"})
+_LETTER = re.compile(r"(?:\b(?:cell types?|gene|disease|process|term|ligand|receptor) )?\b([AB])\b")
 _POINTING = frozenset({"these", "those", "this"})
 """Words for cells that were attached: what is asked of those is measured, never guessed."""
 
@@ -200,10 +201,7 @@ def _in_words(tool: Tool, order: Sequence[int], said: _Question) -> str:
 def _filled(tool: Tool, labels: Sequence[str]) -> str:
     names = dict(zip("AB", labels, strict=False))
     # "The markers of cell type A" is read as "The markers of hepatocyte".
-    slot = re.compile(
-        r"(?:\b(?:cell types?|gene|disease|process|term|ligand|receptor) )?\b([AB])\b"
-    )
-    return slot.sub(lambda match: names.get(match[1], match[1]), tool.use)
+    return _LETTER.sub(lambda match: names.get(match[1], match[1]), tool.use)
 
 
 def _planned(said: _Question, guess: Guess, heard: str) -> Guessed:

@@ -137,10 +137,9 @@ def unread(
             f"they hold {known}, but the question turns on {words!r}, which is not read; ask "
             "it plainly, without that, and the answer says yes or no with the reason"
         )
-    if plan.unread:
-        if words := _as_asked(question, plan.unread):
-            return (
-                f"they hold {known}, but what the question says with {words} is none of the kinds "
-                f"of fact about it that they hold, or is worded in a way that is not read; {helpful}"
-            )
+    if plan.unread and (words := _as_asked(question, plan.unread)):
+        return (
+            f"they hold {known}, but {words} in the question asks for a kind of fact that they do "
+            f"not hold, or in a wording that is not read; {helpful}"
+        )
     return f"they hold {known}, but what is asked of it was not understood; {helpful}"

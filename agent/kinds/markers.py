@@ -85,13 +85,13 @@ def markers(facts: Facts, a: Curie) -> Found:
 def _of_kinds(facts: Facts, a: Curie) -> Found | None:
     """Markers of a type's direct kinds, those that most is listed of first."""
     findings: list[Finding] = []
-    links = facts.graph.edges(a, direction="in", predicates=(IS_A,))
-    kinds = [(link, _of(facts, link.subject)[0]) for link in links]
+    below = facts.graph.edges(a, direction="in", predicates=(IS_A,))
+    kinds = [(edge, _of(facts, edge.subject)[0]) for edge in below]
     kinds = sorted((k for k in kinds if k[1]), key=lambda k: (-len(k[1]), k[0].subject))
-    for link, rows in kinds[:_KINDS]:
-        is_a = Statement(Form.FACT, subject=link.subject, predicate=IS_A, objects=(a,))
-        findings.append(Finding(is_a, (facts.edge(link),)))
-        findings.append(fact(facts, link.subject, MARKER_OF, rows[:_EACH], inverse=True))
+    for edge, rows in kinds[:_KINDS]:
+        is_a = Statement(Form.FACT, subject=edge.subject, predicate=IS_A, objects=(a,))
+        findings.append(Finding(is_a, (facts.edge(edge),)))
+        findings.append(fact(facts, edge.subject, MARKER_OF, rows[:_EACH], inverse=True))
     more = f" Markers are listed for {len(kinds)} of its kinds." if len(kinds) > _KINDS else ""
     note = (
         f"No marker is listed for {facts.label(a)} itself; these are markers of kinds of it, and "
@@ -107,14 +107,14 @@ def _of_classes(facts: Facts, a: Curie) -> Found:
         above = [n for n in _of(facts, up.object)[0] if _within(facts, n.term.id, related)]
         if above:
             finding = fact(facts, up.object, MARKER_OF, above[: facts.shown], inverse=True)
-            link = Statement(Form.FACT, subject=a, predicate=IS_A, objects=(up.object,))
+            is_a = Statement(Form.FACT, subject=a, predicate=IS_A, objects=(up.object,))
             note = (
                 f"No marker is listed for {facts.label(a)} itself or for a kind of it; these are "
                 "those of the class it belongs to, less those of other kinds of that class, and "
                 "need not hold for each of its kinds."
             )
-            links = (facts.edge(up),)
-            return Found((Finding(link, links), replace(finding, lead="Of that class")), (note,))
+            first = Finding(is_a, (facts.edge(up),))
+            return Found((first, replace(finding, lead="Of that class")), (note,))
     return none_found(f"no loaded release lists markers of {facts.label(a)} or of its kinds")
 
 
