@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
         annotate,
         ask,
         audit,
+        bridge,
         cells,
         chat,
         data,
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
         mcp,
         serve,
         train,
+        train_bridge,
         train_encoder,
         train_instruct,
         train_perturb,
@@ -52,8 +54,10 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo.demo)
     app.command("evaluate")(evaluate.evaluate)
     app.command("knockout")(knockout.knockout)
+    app.command("bridge")(bridge.bridge)
     app.command("mcp")(mcp.mcp)
     app.command("serve")(serve.serve)
+    train.app.command("bridge")(train_bridge.bridge)
     train.app.command("encoder")(train_encoder.encoder)
     train.app.command("instruct")(train_instruct.instruct)
     train.app.command("perturb")(train_perturb.perturb)

@@ -37,7 +37,7 @@ def evaluate(
 ) -> None:
     """Measure the product: figures beside their baselines, with spread, versions and seed.
 
-    Suites: annotation, calibration, cells, llm, markers, novelty, perturb, qa, retrieval.
+    Suites: annotation, bridge, calibration, cells, llm, markers, novelty, perturb, qa, retrieval.
     """
     chosen = suites or list(SUITES)
     if unknown := [name for name in chosen if name not in SUITES]:
@@ -60,6 +60,12 @@ def _annotation(folder: Path) -> Report:
     from training.evaluate_annotation import annotation
 
     return annotation(folder, seed=options.seed)
+
+
+def _bridge(folder: Path) -> Report:
+    from training.evaluate_bridge import bridge
+
+    return bridge(folder, seed=options.seed)
 
 
 def _calibration(folder: Path) -> Report:
@@ -132,6 +138,7 @@ def _golden(name: str) -> Path:
 
 SUITES: dict[str, Callable[[Path], Report]] = {
     "annotation": _annotation,
+    "bridge": _bridge,
     "calibration": _calibration,
     "cells": _cells,
     "llm": _llm,
