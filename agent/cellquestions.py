@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from agent.facts import Found
 from agent.kinds import cells as kinds
-from agent.kinds import expression
+from agent.kinds import expression, predictions
 from agent.questions import Slotted
 from agent.selection import ALL
 from agent.these import CLUSTERS, These
@@ -72,8 +72,18 @@ CELL_TOOLS: Mapping[str, CellTool] = {
     "how_many_patients": CellTool("How many patients there are.", kinds.how_many_patients),
     "how_many_genes": CellTool("How many genes the file has.", kinds.how_many_genes),
     "how_many": CellTool("How many cells there are.", kinds.how_many),
+    "is_marker_here": CellTool(
+        "Whether a gene marks the cells, in the data and in the sources.",
+        kinds.is_marker_here,
+        ("G",),
+    ),
+    "malignant": CellTool("Whether the cells are malignant.", kinds.malignant),
     "whether": CellTool("Whether the cells are of a type.", kinds.whether, ("C",)),
     "why_not": CellTool("Why the cells are not of a type.", kinds.why_not, ("C",)),
+    "knockout": CellTool("What a knock-out of a gene changes.", predictions.knockout, ("G",)),
+    "second_opinion": CellTool(
+        "What the language-model core takes the cells for.", predictions.second_opinion
+    ),
 }
 """The questions by name."""
 
@@ -114,7 +124,16 @@ _CLUSTER = re.compile(r"\b(?:cluster|group)\s+#?(?P<value>[\w.+-]*\w)", re.IGNOR
 
 # Questions that a graph of terms cannot answer, so that they are about the cells in any case.
 _OF_CELLS_ALONE = frozenset(
-    {"why_not", "expressed", "expressing_types", "groups_of_type", "is_higher", "is_lower"}
+    {
+        "is_marker_here",
+        "why_not",
+        "expressed",
+        "expressing_types",
+        "groups_of_type",
+        "is_higher",
+        "is_lower",
+        "knockout",
+    }
 )
 
 
@@ -244,6 +263,8 @@ def plan(asked: Slotted, these: These, *, named: bool = False) -> CellPlan | Non
     """
     text = re.sub(r"^(?:and|so|ok|but|then) ", "", " ".join(asked.words))
     about = named or _ABOUT_CELLS.search(text) is not None or not asked.mentions
+    if _malignant(asked, text, named=named):
+        return CellPlan("malignant", "asks of the attached cells whether they are malignant")
     for name, pattern in _PATTERNS:
         match = pattern.search(text)
         if match is None:
@@ -257,6 +278,24 @@ def plan(asked: Slotted, these: These, *, named: bool = False) -> CellPlan | Non
     if these.against and named and not asked.mentions:
         return CellPlan("compare", "names two selections of the attached cells")
     return None
+
+
+# "Which of these are tumour cells" is asked of the cells, whatever disease "tumour" is.
+_MALIGNANT = re.compile(r"\b(?:tumou?r|cancer|malignan|neoplas)\w*", re.IGNORECASE)
+_WHETHER_MALIGNANT = re.compile(
+    rf"^(?:which|what|be|do|how many|could|can|might|may)\b(?:(?: of)? {_THESE})*"
+    rf"(?: (?:there|any|some|i|we|you|find|see|have|contain|include|look|be|or|normal|healthy|"
+    rf"likely|probably|really|{_THESE}))* malignant(?: cell| one)*(?: (?:{_THESE}|there|in))*$"
+)
+
+
+def _malignant(asked: Slotted, text: str, *, named: bool) -> bool:
+    for word in dict.fromkeys(word for word in text.split() if re.fullmatch(r"@[A-Z]\d", word)):
+        if _MALIGNANT.match(asked.mentions[int(word[2:])].text):
+            text = text.replace(word, "malignant")
+    text = re.sub(r"\b(?:malignant )+", "malignant ", _MALIGNANT.sub("malignant", text)).strip()
+    pointing = named or _ABOUT_CELLS.search(text.replace("malignant cell", "malignant"))
+    return bool(pointing and _WHETHER_MALIGNANT.search(text))
 
 
 def _slots(tool: CellTool, asked: Slotted) -> tuple[int, ...] | None:

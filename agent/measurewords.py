@@ -25,6 +25,10 @@ MOST_NAME = 80
 """Characters of a selection that a sentence shows: a column of the file may hold any text."""
 
 
+DRAWN = "selection="
+"""What a selection begins with that was drawn and has a name, but no column of the file."""
+
+
 def cells_of(selection: str) -> str:
     """A selection in words.
 
@@ -32,6 +36,8 @@ def cells_of(selection: str) -> str:
     ('cells with leiden=3', 'cells of the dataset')
     >>> cells_of("celloquy_cell_type=B cell or celloquy_cell_type=mature B cell")
     'cells annotated as B cell or mature B cell'
+    >>> cells_of("selection=lasso 1")
+    'cells of the selection lasso 1'
     """
     text = " ".join(selection.split())
     if text and all(part.startswith(f"{ANNOTATED}=") for part in text.split(" or ")):
@@ -40,6 +46,8 @@ def cells_of(selection: str) -> str:
         return f"cells annotated as {text}"
     if len(text) > MOST_NAME:
         text = text[: MOST_NAME - 1] + "…"
+    if text.startswith(DRAWN) and "=" not in text.removeprefix(DRAWN):
+        return f"cells of the selection {text.removeprefix(DRAWN)}"
     return f"cells with {text}" if text else "cells of the dataset"
 
 

@@ -111,7 +111,7 @@ class TermEvidence:
             )
 
         any_on, all_on, all_off = on.max(axis=0), on.min(axis=0), off.min(axis=0)
-        present = any_on * np.where(gain >= PLAIN, gain, 0)
+        present = any_on * np.where(gain >= PLAIN, gain, 0) * self._specific(term)
         there = (share_in >= PLAIN) & (gain >= 0) & (any_on == 0)
         unexpected = all_off * np.where(there, share_in, 0)
         missing = np.where((all_on >= EXPECTED) & (gain <= 0), all_on, 0)
@@ -121,6 +121,23 @@ class TermEvidence:
             tuple(row(g, "present", any_on) for g in self._best(present)),
             tuple(against[:SHOWN]),
         )
+
+    def _specific(self, term: int) -> NDArray[np.float64]:
+        """How far each gene is the mark of few types beside a term's own line, in [0, 1].
+
+        Of two genes that are as much more frequent in the cells, the one that marks fewer other
+        types says more (SRGN marks every blood cell). Inverse document frequency over the scored
+        types that are neither above nor below the term (K. Spärck Jones 1972).
+        """
+        places = self.hierarchy.indices(self.sets.ids)
+        own = {int(up) for up in self.hierarchy.above[term]}
+        beside = [
+            i
+            for i, place in enumerate(places)
+            if place not in own and term not in self.hierarchy.above[place]
+        ]
+        share = np.asarray((self.sets.on[beside] > 0).sum(axis=0), np.float64).ravel()
+        return np.asarray(np.log((1 + len(beside)) / (1 + share)) / np.log(1 + max(1, len(beside))))
 
     def _rows(self, term: int) -> list[int]:
         """Rows of the sets that describe a term: its own, or those of the types below it."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from agent import measures
 from agent.facts import Facts, Finding, Found, none_found
-from agent.kinds.expression import GROUPS, NO_CLUSTERS
+from agent.kinds.expression import GROUPS, NO_CLUSTERS, is_higher
 from agent.kinds.hierarchy import walk
 from agent.measurewords import ANNOTATED
 from agent.selection import ALL
@@ -34,6 +34,8 @@ __all__ = [
     "how_many_of",
     "how_many_patients",
     "how_many_samples",
+    "is_marker_here",
+    "malignant",
     "sure",
     "unanswered",
     "what",
@@ -269,6 +271,41 @@ def how_many_genes(facts: Facts, these: These) -> Found:
 def unanswered(facts: Facts, these: These) -> Found:
     """How many of the cells have no answer that is sure enough."""
     return Found((measured(measures.annotated(these.cells, "", these.selection)),))
+
+
+def malignant(facts: Facts, these: These) -> Found:
+    """What the annotation can say on malignancy, which is that it does not call it."""
+    findings = _annotated(these)
+    notes = (
+        "Whether a cell is malignant is not called here: cells are compared with the markers of "
+        "normal types, and a malignant cell is named as the type that it resembles. Copy-number "
+        "changes inferred from expression, or known mutations, would tell.",
+    )
+    first = [replace(one, lead="By the type they resemble") for one in findings[:1]]
+    return Found((*first, *findings[1:]), notes)
+
+
+def is_marker_here(facts: Facts, these: These, gene: Curie) -> Found:
+    """Whether a gene is higher in the cells than elsewhere, and a marker of what they are."""
+    found = is_higher(facts, these, gene)
+    main = _main(these)
+    if not found.findings or not main:
+        return found
+    lead = {"Yes": "Yes, by these cells", "No": "No, not by these cells"}
+    first = found.findings[0]
+    findings = [replace(first, lead=lead.get(first.lead, first.lead)), _main_finding(these, main)]
+    below = {main, *facts.graph.descendants(main)}  # a wider class has the markers of others too
+    for negative in (False, True):
+        rows = _edges(facts, main, [facts.names.label(gene)], negative=negative)
+        findings += [row for row in rows if row.statement.subject in below]
+    notes = found.notes
+    if len(findings) == 2:
+        notes = (
+            *notes,
+            f"No loaded source lists {facts.names.label(gene)} as a marker of "
+            f"{facts.names.label(main)} or of a kind of it.",
+        )
+    return Found(tuple(findings), notes)
 
 
 def whether(facts: Facts, these: These, type_: Curie) -> Found:

@@ -41,6 +41,11 @@ NO_CLUSTERS = (
 FEW = 5
 """Groups of fewer cells come last: a share of them says next to nothing."""
 
+LEAST = 3
+"""Cells that each side of a comparison must have: one cell has no spread, two hardly one."""
+RELIABLE = 20
+"""Fewer cells than these on a side and the answer says so: shares move by 5 % with one cell."""
+
 GROUPS = 8  # how many of them an answer names
 
 CONTRASTED = 5  # answers that a comparison names
@@ -57,22 +62,47 @@ def lower_genes(facts: Facts, these: These) -> Found:
 
 
 def _differing(these: These, *, lower: bool) -> Found:
-    if not these.cells.rest(these.selection, these.against).any():
-        return none_found(_ALL_MEANT)
+    if lacking := _too_few(these):
+        return none_found(lacking)
     found = measures.differences(these.cells, these.selection, these.against, lower=lower)
     if not found:
         way = "lower" if lower else "higher"
         return none_found(
             f"no gene is clearly {way} in the {these.words} (AUROC {measures.LEAST_AUROC} or more)"
         )
-    return Found((measured(*found),), (_EFFECTS,))
+    return Found((measured(*found),), (_EFFECTS, *_few(these)))
+
+
+def _sides(these: These) -> tuple[int, int]:
+    """How many cells are meant, and how many they are held against."""
+    return these.total, int(these.cells.rest(these.selection, these.against).sum())
+
+
+def _too_few(these: These) -> str:
+    """Why two selections cannot be compared; "" where they can."""
+    here, there = _sides(these)
+    if not there:
+        return _ALL_MEANT
+    if min(here, there) < LEAST:
+        return (
+            f"a comparison needs at least {LEAST} cells on each side, and there are {here:,} "
+            f"against {there:,}; select more cells"
+        )
+    return ""
+
+
+def _few(these: These) -> tuple[str, ...]:
+    least = min(_sides(these))
+    if least >= RELIABLE:
+        return ()
+    return (f"One side has only {least} cells: take the figures as a hint.",)
 
 
 def compare(facts: Facts, these: These) -> Found:
     """What differs between the selection and another one, or all other cells."""
     cells, here, there = these.cells, these.selection, these.against
-    if not cells.rest(here, there).any():
-        return none_found(_ALL_MEANT)
+    if lacking := _too_few(these):
+        return none_found(lacking)
     if (cells.mask(here) == cells.rest(here, there)).all():
         return none_found("both selections are the same cells; name two that differ")
     higher = measures.differences(cells, here, there)
@@ -82,6 +112,7 @@ def compare(facts: Facts, these: These) -> Found:
         back = measures.differences(cells, here, lower=True)
     findings = [measured(*pieces) for pieces in (higher, back) if pieces]
     notes = [_EFFECTS] if findings else ["No gene separates the two clearly."]
+    notes += _few(these)
     if shown := _contrasted(these):
         findings.append(measured(*shown))
     overlap = int((cells.mask(here) & cells.rest(here, there)).sum())
@@ -167,13 +198,13 @@ def _is_different(facts: Facts, these: These, gene: Curie, *, sign: int) -> Foun
     symbol = these.cells.symbol(facts.names.label(gene))
     if symbol is None:
         return _no_gene(facts, these, gene)
-    if not these.cells.rest(these.selection, these.against).any():
-        return none_found(_ALL_MEANT)
+    if lacking := _too_few(these):
+        return none_found(lacking)
     piece = measures.difference(these.cells, symbol, these.selection, these.against)
     gap = sign * (piece.value - 0.5)
     clear = measures.LEAST_AUROC - 0.5
     lead = "Yes" if gap >= clear else "A little" if gap > 0 else "No"
-    return Found((measured(piece, lead=lead),), (_EFFECTS,))
+    return Found((measured(piece, lead=lead),), (_EFFECTS, *_few(these)))
 
 
 def _how_many(share: float) -> str:
