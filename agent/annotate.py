@@ -78,8 +78,8 @@ class AnnotateConfig:
     tissue
         UBERON id of the tissue: types that were never reported from it are less expected.
     encoder
-        What speaks beside the markers: ``obsm:KEY`` or the name of an encoder; ``markers`` or None
-        for nothing (:mod:`agent.opinion`).
+        What speaks beside the markers: ``obsm:KEY``, ``llm`` or the name of an encoder; ``markers``
+        or None for nothing (:mod:`agent.opinion`).
     reference
         Column of obs with labels of some cells, for centroids in the encoder's space.
     atlas, atlas_key

@@ -3,8 +3,10 @@
 ``obsm:KEY`` takes an embedding that the dataset has, any other name an encoder
 (:mod:`encoders.registry`). With a reference, a column in which some cells have labels, each label
 is grounded to the Cell Ontology and its cells' mean vector speaks for it; without one, an encoder's
-vectors of the types' marker profiles do. An embedding of the dataset also says who is whose
-neighbour: where it was made to take batches together, neighbours come from all of them.
+vectors of the types' marker profiles do, and for ``llm`` the types' names in the words of the
+language model that cells were aligned with (:mod:`encoders.cellguess`). An embedding of the dataset
+also says who is whose neighbour: where it was made to take batches together, neighbours come from
+all of them.
 
 Vectors of all cells are held in memory. Labels say nothing of cells outside their own types: what
 no centroid fits stays with the markers (:mod:`encoders.reference`).
@@ -25,6 +27,7 @@ from kg.terms import Category, Curie
 if TYPE_CHECKING:
     from agent.annotate import Knowledge
     from data.cells import Block, CellMatrix
+    from encoders.cellguess import Names
     from encoders.markers import MarkerScorer
     from encoders.reference import Centroids
     from encoders.registry import Encoder
@@ -45,7 +48,7 @@ class Opinion:
     """
 
     vectors: NDArray[np.float32]
-    centroids: Centroids | None
+    centroids: Centroids | Names | None
     near: bool
     notices: tuple[str, ...]
     known: Knowledge
@@ -84,7 +87,7 @@ def second_opinion(
     scorer, known
         The marker score, and what is known before a dataset is seen.
     encoder
-        ``markers`` or None, ``obsm:KEY``, or the name of an encoder.
+        ``markers`` or None, ``obsm:KEY``, ``llm``, or the name of an encoder.
     reference
         Column of obs with labels of some cells.
 
@@ -112,6 +115,8 @@ def second_opinion(
             return Opinion(vectors, None, True, told, known, 0.0)
         centroids, notices = _labelled(cells, vectors, reference, scorer, known)
         return Opinion(vectors, centroids, True, notices, known, PoolConfig().weight)
+    if encoder == LLM:
+        return _by_name(named, blocks, scorer, known, reference)
     made = find(encoder)
     vectors = _encoded(made, named, blocks)
     if reference is not None:
@@ -126,6 +131,32 @@ def second_opinion(
 PROFILE_WEIGHT = 0.25
 """Share of marker profiles in an encoder's space: on development data they helped nowhere much and
 harmed nowhere up to it (docs/experiments/annotation.md), which is why they are not the default."""
+
+
+LLM = "llm"
+"""The aligned language-model core, by the names of cell types."""
+
+
+def _by_name(
+    named: CellMatrix,
+    blocks: Iterable[Block],
+    scorer: MarkerScorer,
+    known: Knowledge,
+    reference: str | None,
+) -> Opinion:
+    from encoders.cellguess import Names
+    from encoders.registry import find
+
+    if reference is not None:
+        raise BadInput(
+            f"{LLM} goes by the names of all types; leave out --reference ({reference!r}), or name "
+            "another encoder"
+        )
+    terms = known.graph.terms(scorer.ids)
+    names = Names.of([terms[one] for one in scorer.ids], known.hierarchy)
+    told = (f"{LLM}: cells are compared with the names of {len(names.ids)} types",)
+    vectors = _encoded(find("gene-text"), named, blocks)
+    return Opinion(vectors, names, False, told, known, PROFILE_WEIGHT)
 
 
 def _encoded(made: Encoder, named: CellMatrix, blocks: Iterable[Block]) -> NDArray[np.float32]:

@@ -114,8 +114,10 @@ class Aligned:
         return _units(make(self.model.language, texts) - self.centre)
 
     def cells(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Unit vectors of cells, [cells, w], from the encoder's vectors."""
-        return _units(self.raw_cells(vectors) - self.centre)
+        """Unit vectors of cells, [cells, w], from the encoder's vectors; zeros stay zeros."""
+        found = _units(self.raw_cells(vectors) - self.centre)
+        found[~vectors.any(axis=1)] = 0.0
+        return found
 
     def raw_cells(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cells where they are, neither centred nor of unit length, [cells, w]."""
@@ -164,6 +166,38 @@ class Aligned:
             self.cells(vectors), self.known_texts, self.known, self.texts(terms),
             [term.id for term in terms], hierarchy, self.config,
         )  # fmt: skip
+
+    def chances(
+        self, vectors: NDArray[np.float32], terms: Sequence[Term], hierarchy: Hierarchy
+    ) -> tuple[tuple[Curie, ...], NDArray[Any]]:
+        """Probabilities of the trained terms and those asked for, which sum to 1.
+
+        In double precision where no language model is run, so that how many cells come together
+        changes nothing beyond the last of a million steps.
+
+        Returns
+        -------
+        tuple
+            Their ids, and [cells, ids]. The probabilities are not calibrated.
+        """
+        asked = tuple(term.id for term in terms)
+        every, rows = _every(self.known, self.known_texts, asked, self.texts(terms), hierarchy)
+        cells = self._precise(vectors) if self.config.space == "token" else self.cells(vectors)
+        return every, _softmax(cells @ rows.T.astype(cells.dtype) * self.config.scale)
+
+    def _precise(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What :meth:`cells` gives, in double precision."""
+        import copy
+
+        import torch
+
+        with torch.inference_mode():
+            double = copy.deepcopy(self.model.projector).double().cpu().eval()
+            found = double(torch.from_numpy(vectors.astype(np.float64))).mean(1).numpy()
+        moved = found - self.centre
+        moved[~vectors.any(axis=1)] = 0.0
+        length = np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
+        return np.asarray(moved / length, dtype=np.float64)
 
     # --- from expression -----------------------------------------------------------------------
 
@@ -293,18 +327,33 @@ def expected(
     ndarray
         [cells, asked].
     """
-    new = [i for i, term in enumerate(asked) if term not in set(known)]
-    old = [i for i, term in enumerate(known) if term in hierarchy]
-    every = [*(known[i] for i in old), *(asked[i] for i in new)]
-    rows = np.concatenate([known_texts[old], texts[new]])  # [every, w]
+    every, rows = _every(known, known_texts, asked, texts, hierarchy)
     likeness = lin_block(hierarchy, every, asked) ** config.power
     found = np.empty((len(cells), len(asked)), dtype=np.float32)
     for start in range(0, len(cells), 4096):  # 4,096 x 600 probabilities at once
-        scores = (cells[start : start + 4096] @ rows.T) * config.scale
-        chance = np.exp(scores - scores.max(axis=1, keepdims=True))
-        chance /= chance.sum(axis=1, keepdims=True)
-        found[start : start + 4096] = chance @ likeness
+        some = slice(start, start + 4096)
+        found[some] = _softmax((cells[some] @ rows.T) * config.scale) @ likeness
     return found
+
+
+def _every(
+    known: Sequence[Curie],
+    known_texts: NDArray[np.float32],
+    asked: Sequence[Curie],
+    texts: NDArray[np.float32],
+    hierarchy: Hierarchy,
+) -> tuple[tuple[Curie, ...], NDArray[np.float32]]:
+    """Known terms that the hierarchy still has, then the asked ones that are not among them."""
+    trained = set(known)
+    old = [i for i, term in enumerate(known) if term in hierarchy]
+    new = [i for i, term in enumerate(asked) if term not in trained]
+    ids = (*(known[i] for i in old), *(asked[i] for i in new))
+    return ids, np.concatenate([known_texts[old], texts[new]])  # [every, w]
+
+
+def _softmax(scores: NDArray[Any]) -> NDArray[Any]:
+    chance = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(chance / chance.sum(axis=1, keepdims=True))
 
 
 def _units(rows: NDArray[np.float32]) -> NDArray[np.float32]:

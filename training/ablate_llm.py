@@ -4,7 +4,8 @@
 
 * positives: the original target (identity), the same label, and three graded by the ontology; all
   against the texts of the batch, two cells a label, so that the original is as it was;
-* projectors: linear, MLP of two and of three layers, one a token;
+* projectors: linear from the types' means and from random weights, MLP of two and of three layers,
+  one a token;
 * texts: label, with definition; and without centring;
 * bt: with and without the trainable token, aligned in the contextual space (slow: every step goes
   through the language model).
@@ -30,6 +31,7 @@ from training.align_data import gather
 from training.evaluate_llm import Bench
 from training.figures import Report, versions
 from training.loop import LoopConfig
+from training.losses import TEMPERATURE
 from training.positives import PositivesConfig
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["ABLATIONS", "ablate", "main"]
 
 _BATCH = AlignConfig(bank=False)
-_CONTEXT = AlignConfig(objective="contextual", batch=8)
+_RANDOM = AlignConfig(ridge=None, temperature=TEMPERATURE)
+_CONTEXT = replace(_RANDOM, objective="contextual", batch=8)
 
 ABLATIONS: Mapping[str, Mapping[str, AlignConfig]] = {
     "positives": {
@@ -49,14 +52,15 @@ ABLATIONS: Mapping[str, Mapping[str, AlignConfig]] = {
         "graded, PageRank": replace(_BATCH, positives=PositivesConfig("ppr")),
     },
     "projectors": {
-        "linear": AlignConfig(kind="linear"),
-        "mlp2": AlignConfig(kind="mlp2"),
-        "mlp3": AlignConfig(),
-        "per token": AlignConfig(kind="per_token"),
+        "linear, from the means": AlignConfig(),
+        "linear": _RANDOM,
+        "mlp2": replace(_RANDOM, kind="mlp2"),
+        "mlp3": replace(_RANDOM, kind="mlp3"),
+        "per token": replace(_RANDOM, kind="per_token"),
     },
     "texts": {
-        "label and definition": AlignConfig(),
-        "label": AlignConfig(text="label"),
+        "label": AlignConfig(),
+        "label and definition": AlignConfig(text="definition"),
         "not centred": AlignConfig(centred=False),
         "texts of the batch": AlignConfig(bank=False),
     },
@@ -85,7 +89,7 @@ def ablate(
         found: dict[str, list[float]] = {}
         for seed in range(seeds):
             loop = LoopConfig(
-                steps, learning_rate=config.loop.learning_rate, develop_every=50, seed=seed,
+                steps, learning_rate=config.loop.learning_rate, develop_every=steps, seed=seed,
                 threads=config.loop.threads,
             )  # fmt: skip
             made, history = align(

@@ -14,7 +14,12 @@ autoregressive  the cross-entropy of the label as the answer to the question, an
 
 Targets are graded by the ontology (:mod:`training.positives`). The text side is frozen, so that it
 is made once; a bank of the texts of all training terms is then exact, and the softmax need not
-stop at the batch. Types of the development split are left out of training and tell when to stop.
+stop at the batch. Where the cells must pass through the language model, a batch may be encoded in
+pieces (GradCache). Types of the development split are left out of training.
+
+A linear projector starts from the mean cells of the types (:func:`from_means`): at a cell the texts
+then score about what the mean cells score, and training goes on from there. Constants were chosen
+on real cells of datasets that were left out of training (:mod:`training.align_choice`).
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,7 +42,7 @@ from encoders.labels import TextKind, state_vectors, token_vectors
 from encoders.projector import Kind, Projector, ProjectorConfig
 from training.holdout import split_of_term
 from training.loop import History, LoopConfig, fit
-from training.losses import TEMPERATURE, GradedInfoNCE
+from training.losses import TEMPERATURE, GradedInfoNCE, grad_cache
 from training.positives import Batches, Positives, PositivesConfig
 
 if TYPE_CHECKING:
@@ -45,7 +51,7 @@ if TYPE_CHECKING:
     from kg.terms import Curie
     from training.profiles import CellSet
 
-__all__ = ["AlignConfig", "Objective", "align", "defaults", "untrained"]
+__all__ = ["AlignConfig", "Objective", "align", "defaults", "from_means", "untrained"]
 
 Objective = Literal["token", "contextual", "autoregressive"]
 
@@ -64,6 +70,9 @@ class AlignConfig:
         What is said of a term.
     centred
         Take the mean of the training texts from both sides.
+    ridge
+        Of the map from mean cells to texts that a linear projector starts with; None to start at
+        random, as other kinds always do.
     bank
         Run the softmax over the texts of all training terms, not of the batch alone.
     token_weight
@@ -72,6 +81,9 @@ class AlignConfig:
         Of the contrastive loss.
     batch, each
         Cells a batch, and cells of a term in it.
+    pieces
+        Parts in which a batch passes through the language model, contextual objective only: the
+        gradients of the whole batch in the memory of a part.
     positives
         The targets.
     loop
@@ -79,26 +91,36 @@ class AlignConfig:
     """
 
     objective: Objective = "token"
-    kind: Kind = "mlp3"
+    kind: Kind = "linear"
     tokens: int = 2
     hidden: int = 1024
     bt: bool = True
     dropout: float = 0.1
-    text: TextKind = "definition"
+    text: TextKind = "label"
     centred: bool = True
+    ridge: float | None = 0.1
     bank: bool = True
     token_weight: float = 1.0
-    temperature: float = TEMPERATURE
+    temperature: float = 1 / 30
     learned: bool = True
     symmetric: bool = False
     batch: int = 64
     each: int = 2
+    pieces: int = 1
     positives: PositivesConfig = field(default_factory=PositivesConfig)
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=1500, learning_rate=1e-3, develop_every=50, save_every=250, patience=10, threads=1
+            steps=1600, learning_rate=1e-3, save_every=400, threads=1
         )
     )
+
+    def __post_init__(self) -> None:
+        if self.pieces > 1 and (self.objective != "contextual" or self.loop.accumulation > 1):
+            raise BadInput(
+                f"{self.pieces} pieces of a batch, objective {self.objective}, accumulation "
+                f"{self.loop.accumulation}; expected pieces with the contextual objective alone, "
+                "and no accumulation"
+            )
 
 
 def defaults(objective: Objective) -> AlignConfig:
@@ -106,7 +128,11 @@ def defaults(objective: Objective) -> AlignConfig:
     if objective == "token":
         return AlignConfig()
     loop = LoopConfig(steps=300, learning_rate=3e-4, develop_every=0, save_every=20)
-    return AlignConfig(objective=objective, batch=16, loop=loop)
+    return AlignConfig(objective=objective, batch=16, temperature=TEMPERATURE, loop=loop)
+
+
+def _starts_from_means(config: AlignConfig) -> bool:
+    return config.kind == "linear" and config.ridge is not None and config.objective != "contextual"
 
 
 def untrained(
@@ -124,9 +150,50 @@ def untrained(
             hidden=config.hidden,
             bt=config.bt,
             dropout=config.dropout,
-            scale=language.scale,
+            # A map from the means has the texts' own length.
+            scale=None if _starts_from_means(config) else language.scale,
         )
         return SoftTokenModel(language, Projector(projector))
+
+
+def from_means(
+    means: NDArray[np.float32],
+    texts: NDArray[np.float32],
+    centre: NDArray[np.float32],
+    ridge: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The linear map under which a cell scores texts about as it scores the types' mean cells.
+
+    With unit texts K [n, w] and unit means C [n, d], W minimises |K W - C|^2 + ridge |W|^2, so that
+    K (W x) is near to C x: the nearest centroid, carried into the space of words, where it says
+    something of types without cells as well. Soft tokens are the centre and W x, which is brought
+    to the mean length of what texts have beside the centre.
+
+    Parameters
+    ----------
+    means
+        The mean cell of each type, [n, d].
+    texts
+        What is said of each, neither centred nor of unit length, [n, w].
+    centre
+        What is taken from texts before they are compared, [w].
+    ridge
+        More of it gives a smoother map.
+
+    Returns
+    -------
+    tuple
+        Weight [w, d] and bias [w].
+    """
+    beside = texts - centre
+    length = np.linalg.norm(beside, axis=1, keepdims=True)
+    unit = (beside / np.maximum(length, 1e-12)).astype(np.float64)
+    own = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    gram = unit.T @ unit + ridge * np.eye(unit.shape[1])
+    weight = np.linalg.solve(gram, unit.T @ own)
+    reached = np.linalg.norm(means @ weight.T, axis=1).mean()
+    weight *= length.mean() / max(float(reached), 1e-12)
+    return weight.astype(np.float32), centre.astype(np.float32)
 
 
 def align(
@@ -178,7 +245,7 @@ def align(
     task = _Task(language, cells, texts, hierarchy, config)
     torch.manual_seed(config.loop.seed)
     width = cells.vectors.shape[1]
-    model = start or untrained(language, width, config, config.loop.seed)
+    model = start or task.begin(untrained(language, width, config, config.loop.seed))
     language.model.requires_grad_(False)
     contrast = GradedInfoNCE(config.temperature, learned=config.learned, symmetric=config.symmetric)
     parameters = dict(model.named_parameters())
@@ -243,6 +310,20 @@ class _Task:
         mean = self.space.mean(axis=0) if config.centred else np.zeros(language.width)
         self.centre = np.asarray(mean, dtype=np.float32)
 
+    def begin(self, model: SoftTokenModel) -> SoftTokenModel:
+        """Put a new projector where training starts."""
+        config = self.config
+        if not _starts_from_means(config) or config.ridge is None:
+            return model
+        cells = self.vectors[self.rows]
+        means = np.stack([cells[self.labels == i].mean(axis=0) for i in range(len(self.terms))])
+        weight, bias = from_means(means, self.space, self.centre, config.ridge)
+        layer = dict(model.projector.named_parameters())
+        with torch.no_grad():  # the same map for each soft token
+            layer["layers.0.weight"].copy_(torch.from_numpy(weight).expand(config.tokens, -1, -1))
+            layer["layers.0.bias"].copy_(torch.from_numpy(bias).expand(config.tokens, -1))
+        return model
+
     @property
     def can_develop(self) -> bool:
         return len(self.held) > 1 and self.config.loop.develop_every > 0
@@ -283,11 +364,17 @@ class _Task:
             )
             return value
 
+        def asked(some: torch.Tensor) -> torch.Tensor:
+            return model.embed([Prompt(ASK)] * len(some), some)
+
         def loss(batch: NDArray[np.int64]) -> torch.Tensor:
             own = self.labels[batch]
             some = vectors[torch.from_numpy(batch).to(device)]
             if self.config.objective == "contextual":
-                return contrasted(own, model.embed([Prompt(ASK)] * len(batch), some))
+                if self.config.pieces == 1:
+                    return contrasted(own, asked(some))
+                parts = list(torch.chunk(some, self.config.pieces))
+                return grad_cache(asked, parts, partial(contrasted, own))
             if self.config.objective == "token":
                 return contrasted(own, model.projector(some).mean(1))
             prompts = [Prompt(ASK, self.texts[label]) for label in own]

@@ -23,7 +23,7 @@ from kg.backoff import Hierarchy
 from kg.terms import Curie, Term
 from training.annotation_data import cell_ontology
 from training.holdout import KEPT_OUT, held_out, refuse_kept_out
-from training.profiles import CellSet, joined
+from training.profiles import CellSet, SimulationConfig, joined
 
 if TYPE_CHECKING:
     from kg.graph import KnowledgeGraph
@@ -34,6 +34,10 @@ GENE_TEXT = "gene-text"
 """The default encoder: :class:`encoders.celltext.CellEncoder`."""
 
 _OBSM = "obsm:"
+
+_SIMULATION = SimulationConfig(donors=16, cells=3, panel_share=0.75)
+"""More donors than the encoder was fitted on: a donor is one draw of levels and one panel of genes,
+and there is no end of panels among real files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ def _gene_text(
     encoder = CellEncoder.shipped()
     names = [] if folder is None else _development(folder)
     key = json.dumps(
-        [encoder.identity, release, simulated, seed, names, _marker_hash(),
+        [encoder.identity, release, simulated, seed, names, _marker_hash(), repr(_SIMULATION),
          [[_hash(one.path), one.column] for one in files]]
     )  # fmt: skip
     name = hashlib.sha256(key.encode()).hexdigest()[:32]
@@ -139,7 +143,9 @@ def _gene_text(
     measured += [_real(one, graph, hierarchy) for one in files]
     unseen = held_out(hierarchy)
     if simulated:
-        cells = profiles.training_cells(hierarchy, measured, encoder=encoder, seed=seed)
+        cells = profiles.training_cells(
+            hierarchy, measured, encoder=encoder, config=_SIMULATION, seed=seed
+        )
     else:
         cells = profiles.encoded(measured, encoder, unseen=unseen)
     _write(name, cells)

@@ -6,7 +6,7 @@ Three sets that no weight was trained on: simulated cells of the held-out types 
 PBMC3k and PBMC68k (unseen datasets, which hold seen and unseen types). Two settings: restricted to
 the set's own types, and open to all types with markers. Beside the aligned projector stand
 
-* untrained: the same projector as it starts, over seeds;
+* untrained: a projector of the same form with random weights, over seeds;
 * random: one random linear layer, over seeds;
 * centroid: the nearest mean vector of the training cells of a type, which says nothing of types
   without training cells; and the same spread over the ontology by the rule of the alignment;
@@ -212,12 +212,12 @@ def llm(folder: Path, weights: Path = SHIPPED, *, sample: int = SAMPLE, seed: in
 
 
 def _starts(found: Aligned) -> list[Aligned]:
-    """The projector as it starts, with several seeds."""
+    """A projector of the same form that knows nothing, with several seeds."""
     from training.align import AlignConfig, untrained
 
     config = found.model.projector.config
     plan = AlignConfig(
-        kind=config.kind, tokens=config.tokens, hidden=config.hidden, bt=config.bt
+        kind=config.kind, tokens=config.tokens, hidden=config.hidden, bt=config.bt, ridge=None
     )  # fmt: skip
     language = found.model.language
     models = [untrained(language, config.width_in, plan, seed) for seed in range(SEEDS)]

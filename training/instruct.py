@@ -3,8 +3,9 @@
 Projector, [Bt] and marks of an aligned model (:mod:`training.align`) are frozen by default; thin
 layers of low rank (E. Hu et al. 2021, arXiv:2106.09685; r 8, alpha 16, dropout .05) are put on the
 query, key, value and output products of the language model and trained on the answers of
-:mod:`training.instruction_data`. The loss sees no prompt and no padding. One step in twelve is
-plain text, definitions of ontology terms, so that the model does not forget how to write.
+:mod:`training.instruction_data`. The loss sees no prompt and no padding. One step in seven is
+plain text, definitions of ontology terms, on which the model is held to what it said before: the
+divergence of its words from those of the model as published. So it does not forget how to write.
 
 Steps alternate between talks, facts, cells and plain text, which pads least. A talk is one list of
 facts with several questions that differ in nothing else: three times the answers for the tokens.
@@ -48,9 +49,9 @@ __all__ = [
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
 """The original adapts query and value alone; on a model this small all four are affordable."""
 
-_PATTERN = "TTCTTCTFCTTP"
-"""Kinds of steps in turn: seven of talks on one list of facts, one of facts, three of cells, one of
-plain text."""
+_PATTERN = "TCPTFCTCTPCFTC"
+"""Kinds of steps in turn: of fourteen, five are talks on one list of facts, five cells, two facts
+and two plain text."""
 
 _MARK = -1  # in a row of ids: [ANSWER], the last of the marks
 
@@ -86,7 +87,7 @@ class InstructConfig:
     projector: bool = False
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=400, learning_rate=1e-3, weight_decay=0.0, warmup=0.05, save_every=20
+            steps=500, learning_rate=1e-3, weight_decay=0.0, warmup=0.05, save_every=20
         )
     )
 
@@ -272,6 +273,23 @@ def loss_of(language: LanguageModel, batch: Assembled) -> torch.Tensor:
     return torch.nn.functional.cross_entropy(logits.float(), targets[asked])
 
 
+def divergence(before: LanguageModel, now: LanguageModel, batch: Assembled) -> torch.Tensor:
+    """Mean divergence, in nats a token, of what a model says of a text from what another said.
+
+    KL(before || now) at the labelled places; no gradient reaches ``before``.
+    """
+    asked = batch.labels[:, 1:] != IGNORED
+
+    def said(language: LanguageModel) -> torch.Tensor:
+        states = language.states(batch.embeddings, batch.mask)[:, :-1]  # [b, t - 1, w]
+        logits = language.model.get_output_embeddings()(states[asked])  # [n, vocabulary]
+        return torch.log_softmax(logits.float(), dim=-1)
+
+    with torch.no_grad():
+        old = said(before)
+    return torch.nn.functional.kl_div(said(now), old, reduction="batchmean", log_target=True)
+
+
 def instruct(
     model: SoftTokenModel,
     items: Sequence[Item],
@@ -327,7 +345,7 @@ def instruct(
 
     def step(batch: list[Any]) -> torch.Tensor:
         if isinstance(batch[0], str):
-            return loss_of(tuned, plain_batch(tuned, batch, config.limit))
+            return divergence(model.language, tuned, plain_batch(tuned, batch, config.limit))
         if isinstance(batch[0], list):
             return loss_of(tuned, conversation_batch(made, batch))
         # The loop seeds torch by the step's number: the same cells are drawn after a kill.

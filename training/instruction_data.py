@@ -66,10 +66,10 @@ FORMS: Mapping[str, re.Pattern[str]] = {
 """What a valid answer of each kind looks like, the whole of it."""
 
 KINDS: Mapping[Kind, float] = {
-    "yes_no": 0.5, "type": 0.13, "parent": 0.05, "markers": 0.04, "member": 0.08, "choice": 0.05,
-    "fact_parent": 0.04, "fact_marker": 0.04, "certainty": 0.03, "abstain": 0.04,
+    "yes_no": 0.2, "type": 0.25, "parent": 0.06, "markers": 0.04, "member": 0.1, "choice": 0.08,
+    "fact_parent": 0.06, "fact_marker": 0.08, "certainty": 0.04, "abstain": 0.09,
 }  # fmt: skip
-"""Share of each kind in training: half is the hardest one."""
+"""Share of each kind; talks (:meth:`Writer.conversation`) add questions of yes or no."""
 
 _WORDINGS: Mapping[str, tuple[str, ...]] = {
     "yes_no": (

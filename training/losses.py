@@ -20,7 +20,7 @@ from torch import nn
 
 from data.errors import BadInput
 
-__all__ = ["TEMPERATURE", "GradedInfoNCE", "MemoryBank", "grad_cache", "graded_cross_entropy"]
+__all__ = ["TEMPERATURE", "GradedInfoNCE", "grad_cache", "graded_cross_entropy"]
 
 TEMPERATURE = 0.07
 """BioVERSE's and CLIP's."""
@@ -71,8 +71,8 @@ class GradedInfoNCE(nn.Module):
     keep              [b, m] bool, columns that are negatives or positives; None for all
     ================  ====================================================================
 
-    Relations: with q the identity and ``symmetric`` it is CLIP's loss; with the texts of a
-    :class:`MemoryBank` the softmax runs over more than the batch.
+    Relations: with q the identity and ``symmetric`` it is CLIP's loss. The texts may be more than
+    those of the batch: the text side is frozen, so that a bank of all texts is exact.
 
     Parameters
     ----------
@@ -127,32 +127,6 @@ class GradedInfoNCE(nn.Module):
         columns = targets.T / targets.T.sum(-1, keepdim=True).clamp(min=1e-12)
         other = graded_cross_entropy(scores.T, columns, None if keep is None else keep.T)
         return (one + other) / 2
-
-
-class MemoryBank:
-    """The last ``size`` vectors and their labels, so that a small batch has many to be told from.
-
-    He et al. 2020 (arXiv:1911.05722) without its second encoder: what is kept is stale by as many
-    steps as ago it was made, which does not matter where the side that is kept is frozen.
-    """
-
-    def __init__(self, size: int) -> None:
-        if size < 1:
-            raise BadInput(f"a memory bank of {size} was asked for; expected at least 1")
-        self.size = size
-        self.vectors: torch.Tensor | None = None
-        self.labels: torch.Tensor | None = None
-
-    def add(self, vectors: torch.Tensor, labels: torch.Tensor) -> None:
-        """Put vectors [n, w] with labels [n] behind the others; the oldest fall out."""
-        vectors, labels = vectors.detach(), labels.detach()
-        if self.vectors is not None and self.labels is not None:
-            vectors = torch.cat([self.vectors, vectors])
-            labels = torch.cat([self.labels, labels])
-        self.vectors, self.labels = vectors[-self.size :], labels[-self.size :]
-
-    def __len__(self) -> int:
-        return 0 if self.vectors is None else len(self.vectors)
 
 
 def grad_cache(

@@ -60,7 +60,8 @@ def annotate(
         str | None,
         typer.Option(
             metavar="NAME|obsm:KEY",
-            help="Vectors of the cells beside the markers: gene-text, or an embedding of the file.",
+            help="Vectors of the cells beside the markers: gene-text, llm (the aligned "
+            "language-model core), or an embedding of the file.",
         ),
     ] = None,
     reference: Annotated[

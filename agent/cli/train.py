@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from training.align_data import Material
     from training.loop import History
 
-__all__ = ["align", "app"]
+__all__ = ["align", "app", "development_folder"]
 
 app = typer.Typer(
     help="Train what is trainable, on your own cells too.", no_args_is_help=True
@@ -81,7 +81,7 @@ def align(
     objective: Annotated[
         Objective, typer.Option(help="Compare with words, with states, or by the answer.")
     ] = Objective.token,
-    kind: Annotated[Kind, typer.Option(help="Layers of the projector.")] = Kind.mlp3,
+    kind: Annotated[Kind, typer.Option(help="Layers of the projector.")] = Kind.linear,
     bt: Annotated[bool, typer.Option(help="The trainable token after a cell's own.")] = True,
     positives: Annotated[
         Weight, typer.Option(help="What counts as right, graded by the ontology or not.")
@@ -121,8 +121,9 @@ def align(
     files = [Labelled(path, label) for path in cells or []]
     graph = open_graph(options.graph) if files else None
     found = gather(
-        files, _folder(data), encoder=encoder, simulated=simulated, graph=graph, seed=options.seed
-    )
+        files, development_folder(data), encoder=encoder, simulated=simulated, graph=graph,
+        seed=options.seed,
+    )  # fmt: skip
     config = _config(objective.value, kind.value, bt, positives.value, (steps, batch, rate),
                      tensorboard)  # fmt: skip
     texts = {one: term_text(term, config.text) for one, term in found.terms.items()}
@@ -135,7 +136,7 @@ def align(
     return _finish(output, made, history, found, config, time.monotonic() - began, as_json)
 
 
-def _folder(named: Path | None) -> Path | None:
+def development_folder(named: Path | None) -> Path | None:
     """The folder of development data: named, or that of the tests where it is set."""
     folder = named or Path(os.environ.get("CELLOQUY_TEST_DATA", ""))
     if named is not None and not named.is_dir():

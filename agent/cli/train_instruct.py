@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.cli.console import emit_json, options
-from agent.cli.train import Cells, Label, Model, Output, Seconds
-from data.errors import BadInput
+from agent.cli.train import Cells, Label, Model, Output, Seconds, development_folder
 
 if TYPE_CHECKING:
     from training.instruct import InstructConfig
@@ -37,7 +36,10 @@ def instruct(
     seconds: Seconds = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of development data, to train on those not kept out."),
+        typer.Option(
+            help="Folder of development data, to train on what is not kept out "
+            "[default: CELLOQUY_TEST_DATA]."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
@@ -54,12 +56,11 @@ def instruct(
     from training.instruct import save
     from training.material import instructions
 
-    if data is not None and not data.is_dir():
-        raise BadInput(f"{data} is no folder; expected that of development data")
+    folder = development_folder(data)
     language = load(llm)
     files = [Labelled(path, label) for path in cells or []]
     graph = open_graph(options.graph) if files else None
-    found = gather(files, data, graph=graph, seed=options.seed)
+    found = gather(files, folder, graph=graph, seed=options.seed)
     model = SoftTokenModel.load(aligned, language, encoder=found.encoder, lora=False)
     some, talks, plain = instructions(found, language, items, seed=options.seed)
     config = _config(projector, rank, (steps, batch, rate))

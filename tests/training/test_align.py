@@ -22,7 +22,7 @@ from encoders.language import LanguageModel  # noqa: E402
 from kg.backoff import Hierarchy  # noqa: E402
 from kg.terms import Category, Scope, Synonym, Term  # noqa: E402
 from tests.encoders.tinymodels import tiny  # noqa: E402
-from training.align import AlignConfig, Objective, align, untrained  # noqa: E402
+from training.align import AlignConfig, Objective, align, from_means, untrained  # noqa: E402
 from training.holdout import split_of_term  # noqa: E402
 from training.loop import LoopConfig  # noqa: E402
 from training.positives import PositivesConfig  # noqa: E402
@@ -123,6 +123,49 @@ def test_held_out_types_are_refused_and_texts_must_be_there() -> None:
     short = {one: text for one, text in TEXTS.items() if one != IDS[4]}
     with pytest.raises(BadInput, match=f"{IDS[4]} has cells and no text"):
         align(language, cells(), short, HIERARCHY, config())
+
+
+def test_a_linear_projector_starts_where_mean_cells_score() -> None:
+    """Two types along the axes, texts at 45 degrees: without a ridge texts score as means do."""
+    texts = np.array([[2.0, 2.0, 1.0], [-3.0, 3.0, 1.0]], dtype=np.float32)
+    centre = np.array([0.0, 0.0, 1.0], dtype=np.float32)
+    means = np.array([[4.0, 0.0], [0.0, 2.0]], dtype=np.float32)
+    weight, bias = from_means(means, texts, centre, 1e-9)
+    cell = np.array([3.0, 1.0])
+    soft = weight @ cell
+    unit = (texts - centre) / np.linalg.norm(texts - centre, axis=1, keepdims=True)
+    assert unit @ soft / np.linalg.norm(soft) == pytest.approx(cell / np.sqrt(10), abs=1e-5)
+    assert bias == pytest.approx(centre)
+    # Soft tokens of the means are as long, on average, as what texts have beside the centre.
+    length = np.linalg.norm(means @ weight.T, axis=1).mean()
+    assert length == pytest.approx((np.sqrt(8) + np.sqrt(18)) / 2, abs=1e-4)
+
+
+def test_training_starts_from_the_means_only_where_asked_for() -> None:
+    language, some = tiny("llama"), cells()
+    still = LoopConfig(1, learning_rate=1e-12)
+    right = {}
+    for ridge in (0.1, None):
+        made, _ = align(
+            language, some, TEXTS, HIERARCHY, replace(config(ridge=ridge), loop=still)
+        )  # fmt: skip
+        known = np.array([t in made.known for t in some.types])
+        place = {one: i for i, one in enumerate(made.known)}
+        truth = np.array([place[t] for t in some.types if t in place])
+        scores = made.cells(some.vectors[known]) @ made.known_texts.T
+        right[ridge] = float((scores.argmax(1) == truth).mean())
+    assert right[0.1] > 0.8 > 0.4 > right[None]
+
+
+def test_a_batch_in_pieces_has_the_gradients_of_the_whole() -> None:
+    language, some = tiny("llama"), cells()
+    plan = config("contextual", steps=1)
+    one, _ = align(language, some, TEXTS, HIERARCHY, plan)
+    two, _ = align(language, some, TEXTS, HIERARCHY, replace(plan, pieces=4))
+    for name, tensor in one.model.state_dict().items():
+        assert torch.allclose(two.model.state_dict()[name], tensor, atol=1e-4), name
+    with pytest.raises(BadInput, match="4 pieces of a batch, objective token"):
+        config(pieces=4)
 
 
 @pytest.mark.parametrize("weight", ["identity", "label", "levels", "lin", "ppr"])

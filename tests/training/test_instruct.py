@@ -152,6 +152,30 @@ class TestTraining:
         _, rest = instruct(*given, tmp_path)
         assert rest.finished and rest.loss == pytest.approx(whole.loss, abs=1e-5)
 
+    def test_plain_text_holds_the_model_to_what_it_said(self, model: SoftTokenModel) -> None:
+        before, now = model.language, add_lora(model.language)
+        batch = tuning.plain_batch(before, ["a b c d", "the cell"], 10)
+        assert tuning.divergence(before, now, batch).item() == pytest.approx(0, abs=1e-6)
+        with torch.no_grad():
+            for name, parameter in now.model.named_parameters():
+                if "lora_B" in name:
+                    parameter.fill_(0.1)
+        value = tuning.divergence(before, now, batch)
+        # By hand: KL at the three and one places whose next token is there.
+        total = 0.0
+        for row, places in ((0, 3), (1, 1)):
+            p, q = (
+                torch.log_softmax(
+                    one.forward(batch.embeddings, batch.mask)[row, :places].detach(), -1
+                )
+                for one in (before, now)
+            )
+            total += float((p.exp() * (p - q)).sum())
+        assert value.item() == pytest.approx(total / 4, rel=1e-4) and total > 0.01
+        value.backward()
+        assert all(p.grad is None for p in before.model.parameters())
+        assert any(p.grad is not None for p in now.model.parameters())
+
     def test_layers_that_are_not_there_are_refused(self) -> None:
         with pytest.raises(BadInput, match="LoRA cannot be put on"):
             add_lora(tiny("gpt2"))

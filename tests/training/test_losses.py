@@ -11,7 +11,6 @@ torch = pytest.importorskip("torch")
 from data.errors import BadInput  # noqa: E402 - after the check for torch
 from training.losses import (  # noqa: E402
     GradedInfoNCE,
-    MemoryBank,
     grad_cache,
     graded_cross_entropy,
 )
@@ -102,18 +101,6 @@ def test_a_learned_temperature_is_trained_and_bounded() -> None:
     assert list(GradedInfoNCE(0.07).parameters()) == []
     with pytest.raises(BadInput, match="expected more than 0"):
         GradedInfoNCE(0.0)
-
-
-def test_a_memory_bank_holds_the_last() -> None:
-    bank = MemoryBank(3)
-    assert len(bank) == 0
-    one = torch.arange(4.0).view(2, 2).requires_grad_()
-    bank.add(one, torch.tensor([0, 1]))
-    bank.add(one + 10, torch.tensor([2, 3]))
-    assert bank.vectors is not None and bank.labels is not None
-    assert bank.labels.tolist() == [1, 2, 3]
-    assert bank.vectors[:, 0].tolist() == [2.0, 10.0, 12.0]
-    assert not bank.vectors.requires_grad
 
 
 def test_grad_cache_gives_the_gradients_of_the_large_batch() -> None:
