@@ -52,7 +52,9 @@ class ModelConfig:
     ``gene_width`` is that of a gene's own vector. ``said`` is what a cell's vector is: ``cell``,
     the state of [CELL] through its head (scCello), ``mean`` of all special tokens' states
     (scPRINT), or ``joined``: the head's output, the state of the cell type's token and the mean of
-    the genes'.
+    the genes'. With ``bag`` the special tokens start from the mean of the cell's genes weighted by
+    their levels, so that what a linear method sees is there from the first step. ``facts`` is the
+    size that the channels' part of a gene starts with; its own part has about .3.
     """
 
     width: int = 128
@@ -61,6 +63,8 @@ class ModelConfig:
     inner: int = 256
     gene_width: int = 64
     dropout: float = 0.1
+    bag: bool = True
+    facts: float = 0.2
     said: Said = "joined"
 
     def __post_init__(self) -> None:
@@ -155,11 +159,15 @@ class GeneTokenModel(nn.Module):
         self.alpha = 1.0
         self.join_own = nn.Linear(own, d)
         self.join_facts = nn.Linear(facts.shape[1], d, bias=False) if facts.shape[1] else None
+        if self.join_facts is not None:
+            # Small at first: at their full size hundreds of columns drown a gene's own vector.
+            nn.init.normal_(self.join_facts.weight, std=config.facts / facts.shape[1] ** 0.5)
         self.level = nn.Sequential(nn.Linear(1, d), _QuickGELU(), nn.Linear(d, d, bias=False))
         self.fuse = nn.Sequential(nn.LayerNorm(d), _QuickGELU(), nn.Linear(d, d))
         self.after = nn.Sequential(nn.LayerNorm(d), nn.Dropout(config.dropout))
         self.gene_kind = nn.Parameter(torch.randn(d) * 0.02)
         self.special = nn.Parameter(torch.randn(len(self.tokens), d) * 0.5)
+        self.start = nn.Linear(d, len(self.tokens) * d, bias=False) if config.bag else None
         self.masked_gene = nn.Parameter(torch.randn(d) * 0.02)
         self.masked_level = nn.Parameter(torch.randn(d) * 0.02)
         layer = nn.TransformerEncoderLayer(
@@ -230,12 +238,19 @@ class GeneTokenModel(nn.Module):
         """
         what = self.gene_vectors(genes, forget)  # [b, t, d]
         height = self.level(levels[..., None])  # [b, t, d]
+        first = self.special.expand(len(genes), -1, -1)  # [b, s, d]
+        if self.start is not None:
+            weight = levels * there  # [b, t]
+            for hidden in (hide_gene, hide_level):
+                weight = weight if hidden is None else weight * ~hidden
+            weight = weight / weight.sum(1, keepdim=True).clamp(min=1e-6)
+            bag = torch.einsum("btd,bt->bd", what, weight)  # [b, d]
+            first = first + self.start(bag).view(first.shape)
         if hide_gene is not None:
             what = torch.where(hide_gene[..., None], self.masked_gene, what)
         if hide_level is not None:
             height = torch.where(hide_level[..., None], self.masked_level, height)
         tokens = self.after(self.fuse(what + height) + self.gene_kind)  # [b, t, d]
-        first = self.special.expand(len(genes), -1, -1)  # [b, s, d]
         every = torch.cat([first, tokens], 1)  # [b, s + t, d]
         padding = torch.cat([there.new_ones(len(genes), len(self.tokens)), there], 1)
         states = self.read(every, src_key_padding_mask=~padding)

@@ -2,9 +2,10 @@
 
 ``python -m training.ablate_gene_tokens --data FOLDER --suite NAME --out FILE`` trains on one blood
 dataset and names the cells of the other (pbmc68k and pbmc3k), part by part: ``beside`` (the simple
-encoders), ``base``, ``channels``, ``controls``, ``losses``, ``tokens``, ``within`` (five folds of
-one dataset). Each run leaves a line of JSON; runs that the file already holds are not made again.
-``--show`` prints the table of a file.
+encoders), ``base``, ``channels``, ``controls``, ``losses``, ``tokens``, ``steps``, ``within`` (five
+folds of one dataset). ``development`` is where choices were made: a fifth of one dataset's cells
+are the target, and either side sees six tenths of the genes, drawn apart. Each run leaves a line of
+JSON; runs that the file already holds are not made again. ``--show`` prints the table of a file.
 
 Every method names cells alike: logistic regression on its vectors, standardised on the training
 cells, with fine labels. Coarse classes are those of the target that the training dataset has as
@@ -220,6 +221,24 @@ def _runs(suite: str, steps: int) -> Iterator[tuple[str, Callable[[int], GeneTok
             "highest, not relative",
             lambda seed: replace(base(seed), tokens=replace(base(seed).tokens, relative=False)),
         )
+    if suite == "shape":
+        unit = Weights(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+        yield "shape: unit weights", lambda seed: replace(base(seed), weights=unit)
+        for key, values in (("facts", (0.05, 1.0)), ("bag", (False,)), ("layers", (1,))):
+            for value in values:
+                yield (
+                    f"shape: {key} {value}",
+                    lambda seed, k=key, v=value: replace(  # type: ignore[misc]
+                        base(seed), model=replace(base(seed).model, **{k: v})
+                    ),
+                )
+        for share in (0.0, 0.6):
+            yield (
+                f"shape: forget {share}",
+                lambda seed, share=share: replace(  # type: ignore[misc]
+                    base(seed), forget=share
+                ),
+            )
     if suite == "steps":
         for n in (100, 1200):
             yield f"{n} steps", lambda seed, n=n: small(n, seed=seed)  # type: ignore[misc]
@@ -263,6 +282,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _jobs(
     options: argparse.Namespace, held: dict[str, Dataset], a: str, b: str, seed: int
 ) -> Iterator[tuple[str, Callable[[], dict[str, float]]]]:
+    if options.suite == "development":
+        yield from _development(options, held[a], seed)
+        return
     if options.suite == "within":
         yield from _within(options.steps, held[a], seed)
         return
@@ -274,6 +296,29 @@ def _jobs(
     for name, config in _runs(options.suite, options.steps):
         if options.only in name:
             yield name, lambda config=config: _trained(config(seed), part, held[b])  # type: ignore[misc]
+
+
+def _development(
+    options: argparse.Namespace, found: Dataset, seed: int
+) -> Iterator[tuple[str, Callable[[], dict[str, float]]]]:
+    """Another panel of other cells of the same dataset."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(found))
+    some, rest = order[: len(found) // 5][:500], order[len(found) // 5 :][:1000]
+
+    def seen(rows: NDArray[np.integer]) -> Dataset:
+        part = _part(found, rows)
+        n = len(found.genes)
+        kept = np.sort(rng.permutation(n)[: int(0.6 * n)])
+        genes = tuple(found.genes[i] for i in kept)
+        return replace(part, values=part.values[:, kept], genes=genes)
+
+    a, b = seen(rest), seen(some)
+    yield "PCA-50", lambda: _beside("PCA-50", a, b, seed)
+    for suite in ("base", "channels", "shape", "losses"):
+        for name, config in _runs(suite, options.steps):
+            if options.only in name:
+                yield name, lambda config=config: _trained(config(seed), a, b)  # type: ignore[misc]
 
 
 def _within(
