@@ -171,5 +171,8 @@ class Facts:
         return neighbourhood(self.graph, id, relations=predicates, direction="out", limit=1).negated
 
     def meeting(self, a: Curie, b: Curie, predicates: Sequence[Curie] = (IS_A,)) -> list[Curie]:
-        """The lowest common ancestors of two terms, nearest first."""
-        return most_recent_common_ancestors(self.graph, a, b, predicates)
+        """The lowest common ancestors: that with the fewest kinds, then the nearest first."""
+        nearest = most_recent_common_ancestors(self.graph, a, b, predicates)
+        sizes = {one: len(self.graph.descendants(one, predicates)) for one in nearest}
+        telling = sorted(nearest, key=lambda one: sizes[one])[:1]
+        return list(dict.fromkeys([*telling, *nearest]))

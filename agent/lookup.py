@@ -7,6 +7,7 @@ Names that people type are resolved here (genes by :mod:`data.genes`, everything
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -30,6 +31,9 @@ _UNCLEAR = 0.005  # candidates this close are equally good: the user is asked
 _ONTOLOGIES = tuple(c for c in Category if c not in (Category.GENE, Category.OTHER))
 _TAXA = {"human": "NCBITaxon:9606", "mouse": "NCBITaxon:10090"}
 _EXACT = 0.92  # a label or an exact synonym of any category, as written
+_TELLING = 4  # letters with which a shared beginning of a word says something
+# "Tcell", "Bcells": a name and its noun without the space between.
+_GLUED = re.compile(r"\b([A-Za-z][A-Za-z0-9+\-]{0,14}?)(cells?|lymphocytes?)\b")
 _LIKE = 0.4  # score of a name that merely shares its words with the text
 
 
@@ -225,13 +229,32 @@ def _ontology_term(text: str, graph: KnowledgeGraph) -> Candidate:
         raise UnknownTerm(f"no term {text} in the graph; find one with: celloquy term NAME")
     found = found or tuple(c for c in ground_label(text, graph) if c.how != "part")
     if not found:
-        raise UnknownTerm(f"{text!r} names no term; find one with: celloquy term {text!r}")
+        raise UnknownTerm(_no_term(text, graph))
     first, *others = found
     rivals = [c for c in others if c.score >= first.score - _UNCLEAR]
     if rivals:
         offers = ", ".join(f"{c.label} ({c.id})" for c in (first, *rivals)[:5])
         raise BadInput(f"{text!r} may mean several terms: {offers}; name one of them")
     return first
+
+
+def _no_term(text: str, graph: KnowledgeGraph) -> str:
+    """Why a text is no end of a path: what it names instead, if it names anything."""
+    from kg.grounding import candidates
+
+    other = next(iter(candidates(text, graph, limit=1)), None)
+    if other is None:
+        return f"{text!r} names no term; find one with: celloquy term {text!r}"
+    if other.category is Category.GENE:
+        return (
+            f"{text!r} is the gene {other.label} ({other.id}), and a path joins two terms of one "
+            f"ontology; for what is known of a gene: celloquy neighbours {other.label}, for two "
+            f"genes: celloquy ask 'How is {other.label} connected to GENE?'"
+        )
+    return (
+        f"{text!r} is {other.label} ({other.id}), which is in no ontology with a hierarchy; "
+        "expected a cell type, process, tissue or disease"
+    )
 
 
 def term(
@@ -258,6 +281,8 @@ def term(
 
     store = graph or open_graph()
     found = candidates(text, store, categories=categories, limit=limit)
+    if not found:
+        found = candidates(_GLUED.sub(r"\1 \2", text), store, categories=categories, limit=limit)
     if not found and is_curie(text) and _of_an_ontology(text, store):
         return []  # an id that its ontology does not have: no name is meant
     if not found and (not categories or Category.CELL_TYPE in categories):
@@ -273,7 +298,9 @@ def _shares(text: str, key: str) -> bool:
     from kg.lexicon import normalise
 
     asked = [w for w in normalise(text).split() if w not in FUNCTION_WORDS]
-    return any(word.startswith(one) for one in asked for word in key.split())
+    return any(
+        word.startswith(one) and len(one) >= _TELLING for one in asked for word in key.split()
+    )
 
 
 def _similar(

@@ -34,6 +34,7 @@ __all__ = [
     "most_informative_common_ancestors",
     "most_recent_common_ancestors",
     "parents",
+    "path_through",
     "resolve",
     "shortest_path_up",
 ]
@@ -281,12 +282,18 @@ def meeting(graph: KnowledgeGraph, a: Curie, b: Curie, predicates: Predicates = 
     lowest = tuple(most_recent_common_ancestors(graph, a, b, predicates))
     if not lowest:
         return Meeting(a, b, (), None)
-    up = shortest_path_up(graph, a, lowest[0], predicates)
-    down = shortest_path_up(graph, b, lowest[0], predicates)
-    assert up is not None, f"{lowest[0]} is above {a}"
-    assert down is not None, f"{lowest[0]} is above {b}"
-    path = Path(up.nodes + down.nodes[-2::-1], up.edges + down.edges[::-1])
-    return Meeting(a, b, lowest, path)
+    return Meeting(a, b, lowest, path_through(graph, a, b, lowest[0], predicates))
+
+
+def path_through(
+    graph: KnowledgeGraph, a: Curie, b: Curie, above: Curie, predicates: Predicates = (IS_A,)
+) -> Path:
+    """The shortest path from one term up to a common ancestor and down to the other term."""
+    up = shortest_path_up(graph, a, above, predicates)
+    down = shortest_path_up(graph, b, above, predicates)
+    assert up is not None, f"{above} is above {a}"
+    assert down is not None, f"{above} is above {b}"
+    return Path(up.nodes + down.nodes[-2::-1], up.edges + down.edges[::-1])
 
 
 def _edges_up(graph: KnowledgeGraph, id: Curie, predicates: Predicates) -> list[Edge]:

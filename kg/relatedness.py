@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from data.errors import BadInput, UnknownTerm
 from kg.closeness import closeness, contents, proximity
 from kg.graph import KnowledgeGraph
-from kg.ontology import HIERARCHY, Resolved, meeting, resolve
+from kg.ontology import (
+    HIERARCHY,
+    Resolved,
+    most_recent_common_ancestors,
+    path_through,
+    resolve,
+)
 from kg.support import relation
 from kg.terms import (
     IS_A,
@@ -34,8 +40,9 @@ _LETTERS = {"i": IS_A, "p": PART_OF}  # the letters of the Ontology Access Kit
 class OntologyPath:
     """How two terms are related: through which ancestor, over which edges, and how closely.
 
-    ``ancestors`` are the lowest common ancestors, the nearest first, each with its information
-    content in nats. ``path`` is None, and ``distance`` with it, where there is none.
+    ``ancestors`` are the lowest common ancestors, the most informative first (of equals the
+    nearest), each with its information content in nats; ``path`` leads through the first. It is
+    None, and ``distance`` with it, where there is none.
     ``similarity`` has resnik, lin, jaccard and ppr (of all current terms of the category).
     ``notices`` say which obsolete id was followed.
     """
@@ -95,14 +102,17 @@ def relate(
             f"expected two terms of one ontology"
         )
     leading = upward(predicates, one.category)
-    met = meeting(graph, one.id, other.id, leading)
-    content = contents(graph, met.ancestors, one.category, leading)
-    terms = graph.terms({*met.ancestors, *(met.path.nodes if met.path else ())})
+    lowest = most_recent_common_ancestors(graph, one.id, other.id, leading)
+    content = contents(graph, lowest, one.category, leading)
+    # The nearest may say least: two blood cells are both cells in a hop or two.
+    lowest.sort(key=lambda above: -content[above])
+    path = path_through(graph, one.id, other.id, lowest[0], leading) if lowest else None
+    terms = graph.terms({*lowest, *(path.nodes if path else ())})
     return OntologyPath(
         a=one,
         b=other,
-        ancestors=tuple((terms[m], content[m]) for m in met.ancestors),
-        path=met.path,
+        ancestors=tuple((terms[m], content[m]) for m in lowest),
+        path=path,
         terms=terms,
         predicates=leading,
         similarity={

@@ -97,6 +97,11 @@ class LiteratureIndex:
             raise Missing(f"vectors cannot be searched: {why}")
         return "lexical", f"searching by words only: {why}"
 
+    def passes_any(self, filters: Filters) -> bool:
+        """Whether any citation of the index passes the filters."""
+        allowed = self.docs.allowed(filters)
+        return allowed is None or bool(len(allowed))
+
     def text(self, pmid: str) -> str | None:
         """The stored text of a citation: what the offsets of its quotes count in."""
         stored = self.docs.by_pmid(pmid)

@@ -43,7 +43,7 @@ def term(
 ) -> int:
     """Say which terms a text names: ranked candidates with score, scope and definition.
 
-    Exit code 3 when it names nothing.
+    Exit code 3 when it names nothing, or nothing fits better than by a word that is shared.
     """
     from agent import lookup
     from agent.documents import term_document
@@ -54,7 +54,7 @@ def term(
         emit_json(term_document(text, found, graph))
     else:
         sys.stdout.write(_terms(text, found, graph))
-    return 0 if found else 3
+    return 0 if any(candidate.how != "words" for candidate in found) else 3
 
 
 def path(
@@ -164,6 +164,8 @@ def _terms(text: str, found: Sequence[Candidate], graph: KnowledgeGraph) -> str:
         )
     terms = graph.terms(candidate.id for candidate in found)
     lines = []
+    if all(candidate.how == "words" for candidate in found):
+        lines = [f"nothing is named {text!r}; these names share words with it:", ""]
     for candidate in found:
         lines.append(f"{candidate.score:5.2f}  {candidate.id:<16} {candidate.label}")
         said = [f"{candidate.scope.value.lower()} {candidate.matched!r}"]
@@ -211,6 +213,8 @@ def _neighbours(found: Neighbourhood, offset: int, graph: KnowledgeGraph) -> str
     span = f"{offset + 1} to {offset + shown} of " if shown else ""
     head = f"{centre.label} ({centre.id}){': ' + name if name else ''}"
     lines = [head, f"{span}{found.total} neighbours", ""]
+    if offset and not shown and found.total:
+        lines[1] = f"none from {offset + 1:,} on: there are {found.total:,} neighbours"
     lines += _table(_rows(found.neighbours))
     if found.negated:
         lines += ["", "Said not to hold:", *_table(_rows(found.negated))]

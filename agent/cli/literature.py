@@ -66,10 +66,12 @@ def search(
     filters = Filters(years=_years(year), mesh=mesh, journal=journal)
     _built(index)
     with open_index(index) as literature:
-        used, why = literature.resolve(mode)
-        if why:
-            _notice(why)
-        passages = literature.search(query, k, mode=used, filters=filters)
+        passages: list[Passage] = []
+        if literature.passes_any(filters):  # before a model is loaded for nothing
+            used, why = literature.resolve(mode)
+            if why:
+                _notice(why)
+            passages = literature.search(query, k, mode=used, filters=filters)
     if json:
         emit_json({"query": query, "results": [asdict(passage) for passage in passages]})
     elif not passages:
