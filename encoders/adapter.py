@@ -247,12 +247,17 @@ class SoftTokenModel(nn.Module):
         *,
         max_new_tokens: int = 20,
         seconds: float | None = None,
+        allowed: Sequence[str] | None = None,
     ) -> list[Generated]:
-        """Continue each prompt greedily; answers that they carry are not shown to the model."""
+        """Continue each prompt greedily; answers that they carry are not shown to the model.
+
+        With ``allowed`` one of these texts is written and nothing else.
+        """
         batch = self._ask(prompts, vectors, self.language.context - max_new_tokens)
         return self.language.generate_from(
-            batch.embeddings, batch.mask, max_new_tokens=max_new_tokens, seconds=seconds
-        )
+            batch.embeddings, batch.mask, max_new_tokens=max_new_tokens, seconds=seconds,
+            allowed=allowed,
+        )  # fmt: skip
 
     def score(
         self,

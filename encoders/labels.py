@@ -23,7 +23,7 @@ from kg.terms import Scope, Term
 if TYPE_CHECKING:
     from encoders.language import LanguageModel
 
-__all__ = ["TextKind", "state_vectors", "term_text", "token_vectors"]
+__all__ = ["TextKind", "naming", "state_vectors", "term_text", "token_vectors"]
 
 TextKind = Literal["label", "synonyms", "definition"]
 
@@ -50,6 +50,15 @@ def term_text(term: Term, kind: TextKind = "label") -> str:
         said = " ".join(term.definition.split()[:_WORDS])
         return f"{term.label}: {said}" if said else term.label
     raise BadInput(f"no text of the kind {kind!r}; expected label, synonyms or definition")
+
+
+def naming(label: str) -> str:
+    """The answer that names a type, as instruction tuning teaches it.
+
+    >>> naming("astrocyte")
+    'This is an astrocyte.'
+    """
+    return f"This is {'an' if label[0] in 'aeiouAEIOU' else 'a'} {label}."
 
 
 def token_vectors(language: LanguageModel, texts: Sequence[str]) -> NDArray[np.float32]:

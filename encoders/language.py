@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -149,6 +149,7 @@ class LanguageModel:
         *,
         max_new_tokens: int = 20,
         seconds: float | None = None,
+        allowed: Sequence[str] | None = None,
     ) -> list[Generated]:
         """Continue prompts that are given as embeddings, soft tokens among them.
 
@@ -158,9 +159,42 @@ class LanguageModel:
             Token embeddings, padded on the left, [prompts, tokens, width].
         mask
             1 for tokens and 0 for padding, [prompts, tokens].
+        allowed
+            The only continuations that may be written; None for any.
+
+        Raises
+        ------
+        BadInput
+            When none of those allowed has as few tokens as may be written.
         """
-        output = self._run(max_new_tokens, seconds, inputs_embeds=embeddings, attention_mask=mask)
+        inputs = {"inputs_embeds": embeddings, "attention_mask": mask}
+        if allowed is not None:
+            inputs["prefix_allowed_tokens_fn"] = self._held_to(allowed, max_new_tokens)
+        output = self._run(max_new_tokens, seconds, **inputs)
         return [self._generated(row, max_new_tokens) for row in output]
+
+    def _held_to(
+        self, texts: Sequence[str], most: int
+    ) -> Callable[[int, torch.Tensor], Sequence[int]]:
+        """Which tokens may come next after those written, so that one of the texts comes out."""
+        end = self.tokenizer.eos_token_id
+        tree: dict[int, Any] = {}
+        for text in texts:
+            ids = self.tokens(text)
+            if 0 < len(ids) < most:
+                node = tree
+                for one in [*ids, end]:
+                    node = node.setdefault(one, {})
+        if not tree:
+            raise BadInput(f"none of {len(texts)} texts has fewer than {most} tokens; allow more")
+
+        def following(_: int, written: torch.Tensor) -> Sequence[int]:
+            node = tree
+            for one in written.tolist():
+                node = node.get(one, {})
+            return list(node) or [end]  # behind the end there is padding alone
+
+        return following
 
     # --- for soft tokens -----------------------------------------------------------------------
 

@@ -24,7 +24,9 @@ import torch
 from data import sources
 from encoders.adapter import SoftTokenModel
 from encoders.celltext import CellEncoder
+from encoders.labels import naming
 from encoders.language import LanguageModel, load
+from training import metrics
 from training.align_data import cell_terms
 from training.annotation_data import cell_ontology
 from training.figures import Report, versions
@@ -67,16 +69,21 @@ def test_cells(hierarchy: Hierarchy, seed: int = 1) -> CellSet:
 
 
 def answers(
-    model: SoftTokenModel, items: Sequence[Item], cells: CellSet | None = None
+    model: SoftTokenModel,
+    items: Sequence[Item],
+    cells: CellSet | None = None,
+    allowed: Sequence[str] | None = None,
 ) -> list[str]:
-    """What the model writes, greedily, to each item."""
+    """What the model writes, greedily, to each item; of ``allowed`` alone where they are given."""
     drawn = Instructions(items, cells, (), (), InstructConfig())
     order = sorted(range(len(items)), key=lambda i: len(items[i].facts) + len(items[i].question))
     found = [""] * len(items)
     for start in range(0, len(order), _BATCH):
         some = [items[i] for i in order[start : start + _BATCH]]
         vectors = drawn.vectors(some, random.Random(start))  # noqa: S311 - nothing secret
-        written = model.generate(prompts(some, answers=False), vectors, max_new_tokens=_NEW_TOKENS)
+        written = model.generate(
+            prompts(some, answers=False), vectors, max_new_tokens=_NEW_TOKENS, allowed=allowed
+        )
         for i, one in zip(order[start : start + _BATCH], written, strict=True):
             found[i] = one.text.strip()
     return found
@@ -229,6 +236,13 @@ def _forms(
     labels = [read_label(i, s) for i, s in zip(items, said, strict=True) if i.kind == "type"]
     known = [label.casefold() in names for label in labels]
     report.add("a generated type is a label or synonym of CL", float(np.mean(known)), len(known))
+    about = [item for item in items if item.kind == "type"]
+    held = answers(model, about, cells, [f" {naming(label)}" for label in hierarchy.labels])
+    free = [one for item, one in zip(items, said, strict=True) if item.kind == "type"]
+    for name, some in (("written freely", free), ("held to the names of CL", held)):
+        exact = [item.answer == one for item, one in zip(about, some, strict=True)]
+        report.add(f"a type, {name}: exact", float(np.mean(exact)), len(about))
+        report.add(f"a type, {name}: Lin", _lin(about, some, hierarchy), len(about))
     for kind in ("fact_parent", "fact_marker", "certainty", "abstain", "member", "choice"):
         hits = [i.answer == s for i, s in zip(items, said, strict=True) if i.kind == kind]
         if hits:
@@ -237,6 +251,13 @@ def _forms(
     members = sum(i.kind == "member" for i in items)
     if members:
         report.beside("always no", "exact: member", sum(chance) / members, members)
+
+
+def _lin(items: Sequence[Item], said: Sequence[str], hierarchy: Hierarchy) -> float:
+    """Lin's similarity of what was named to the truth; 0 for what is no label."""
+    place = {label: one for one, label in zip(hierarchy.ids, hierarchy.labels, strict=True)}
+    named = [place.get(read_label(item, one)) for item, one in zip(items, said, strict=True)]
+    return metrics.lin([item.truth for item in items], named, hierarchy)
 
 
 def _names(hierarchy: Hierarchy) -> set[str]:

@@ -23,6 +23,7 @@ from itertools import pairwise
 from typing import Literal
 
 from encoders.adapter import BIO
+from encoders.labels import naming
 from kg.backoff import Hierarchy
 from kg.terms import Curie
 from training.holdout import split_of_term
@@ -335,7 +336,7 @@ class Writer:
         cell = self.random.choice(self.cells)
         label, ask = self.label(cell), self._wording(kind)
         if kind == "type":
-            return Item(kind, ask, _this(label), cell, cell=cell, truth=cell)
+            return Item(kind, ask, naming(label), cell, cell=cell, truth=cell)
         if kind == "markers":
             genes = self.markers.get(cell, ())[:3]
             return Item(kind, ask, f"{', '.join(genes)}.", cell, cell=cell) if genes else None
@@ -359,7 +360,7 @@ class Writer:
             pair = [label, self.label(other)]
             self.random.shuffle(pair)
             question = ask.format(a=pair[0], b=pair[1])
-            return Item(kind, question, _this(label), cell, cell=cell, truth=cell)
+            return Item(kind, question, naming(label), cell, cell=cell, truth=cell)
         right = self.random.random() < 0.5
         named = self.random.choice([cell, *above]) if right else other
         answer = "Yes." if right else "No."
@@ -432,10 +433,6 @@ def yes_no(writer: Writer, n: int) -> list[Item]:
                 made[item.facts, item.question] = item
                 break
     return list(made.values())
-
-
-def _this(label: str) -> str:
-    return f"This is {'an' if label[0] in 'aeiouAEIOU' else 'a'} {label}."
 
 
 # --- reading answers ---------------------------------------------------------------------------

@@ -208,6 +208,26 @@ def test_generation_heeds_the_cells_and_not_the_company(language: LanguageModel)
     assert len({one.text for one in together}) > 1, "the soft tokens change what is written"
 
 
+def test_generation_is_held_to_what_is_allowed(language: LanguageModel) -> None:
+    model = soft(language, scale=3.0)
+    given = vectors(6) * 3
+    prompts = [Prompt(ASK)] * 5 + [Prompt("the " * 20 + ASK)]
+    few = ["T cell", "naive T cell", "naive T", "memory"]
+    found = model.generate(prompts, given, max_new_tokens=6, allowed=few)
+    assert {one.text for one in found} <= set(few) and {one.finish for one in found} == {"stop"}
+    alone = [
+        model.generate([p], v[None], max_new_tokens=6, allowed=few)[0]
+        for p, v in zip(prompts, given)
+    ]  # noqa: B905, E501
+    assert found == alone
+    # Each token is the likeliest of those that lead to a text: the first one by the model's scores.
+    first = model.score(prompts, given, ["T", "naive", "memory"])
+    for one, scores in zip(found, first, strict=True):
+        assert one.text.split()[0] == ["T", "naive", "memory"][int(scores.argmax())]
+    with pytest.raises(BadInput, match="none of 1 texts has fewer than 3 tokens"):
+        model.generate(prompts, given, max_new_tokens=3, allowed=["naive T cell"])
+
+
 CANDIDATES = ["T cell", "B cell", "naive T cell", "lymphocyte", "memory"]
 
 

@@ -10,9 +10,9 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from data.errors import BadInput
-from encoders.cellguess import MEASURED, Names, _named, guess
+from encoders.cellguess import MEASURED, Names, guess
 from kg.backoff import Hierarchy
-from kg.terms import Category, Scope, Synonym, Term
+from kg.terms import Term
 from training.align_data import cell_terms
 from training.annotation_data import cell_ontology
 
@@ -70,10 +70,3 @@ def test_names_speak_cell_by_cell(known: tuple[list[Term], Hierarchy]) -> None:
     assert not found[9].any()
     # How many cells come together does not matter, to the last bit.
     assert np.array_equal(names.chances(vectors[4:5])[0], found[4])
-
-
-def test_a_written_name_is_found_by_label_and_synonym() -> None:
-    synonym = (Synonym("T-lymphocyte", Scope.EXACT),)
-    term = Term("CL:0000084", "T cell", Category.CELL_TYPE, "CL", "1", synonyms=synonym)
-    assert _named("t-Lymphocyte", [term]) == term
-    assert _named("B cell", [term]) is None
