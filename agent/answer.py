@@ -161,6 +161,12 @@ class Citation:
                 }
             case PredictionEvidence():
                 document |= {"measured": piece.measured, "baseline": piece.baseline}
+                if piece.asked:
+                    document |= {
+                        "asked": list(piece.asked),
+                        "scores": dict(piece.figures),
+                        "notes": list(piece.notes),
+                    }
                 if piece.statistic:
                     document |= {
                         "statistic": piece.statistic,

@@ -21,12 +21,14 @@ from agent.measurewords import ANNOTATED
 from agent.selection import ALL, resolved
 
 if TYPE_CHECKING:
+    import scipy.sparse as sp
+
     from agent.annotate import Knowledge
     from agent.annotation import Annotation, MarkerEvidence
     from data.cells import CellMatrix
     from kg.graph import KnowledgeGraph
 
-__all__ = ["AttachedCells", "Sums", "attach"]
+__all__ = ["AttachedCells", "Sums", "attach", "known"]
 
 PSEUDOCOUNT = 1.0
 """Added to mean counts per 10,000 before their ratio is taken, as Seurat's FoldChange does."""
@@ -63,13 +65,15 @@ class AttachedCells:
     """A dataset with a selection; made with :func:`attach`.
 
     ``selection`` is written as :mod:`agent.selection` writes it; empty, all cells are meant.
-    ``against`` is another one that comparisons are made with where a question names none.
+    ``against`` is another one that comparisons are made with where a question names none;
+    ``source`` is what was opened, for models that read a dataset whole.
     """
 
     cells: CellMatrix
     graph: KnowledgeGraph
     selection: str = ALL
     against: str = ALL
+    source: Any = None
     _sums: dict[str, Sums] = field(default_factory=dict)
     _masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     _read: dict[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -138,7 +142,7 @@ class AttachedCells:
         """The answer for every cell of the dataset."""
         from agent.annotate import annotate_cells
 
-        return annotate_cells(self.cells, known=_known(self.graph))
+        return annotate_cells(self.cells, known=known(self.graph))
 
     def answers(self, selection: str) -> list[tuple[int, int, float]]:
         """Place of each answer among the cells, how many have it, mean confidence.
@@ -161,11 +165,11 @@ class AttachedCells:
         from agent.termevidence import TermEvidence
         from encoders.markers import ScoreConfig
 
-        known = _known(self.graph)
-        sets = known.sets.within(self.named.genes, ScoreConfig().least_measured)
+        facts = known(self.graph)
+        sets = facts.sets.within(self.named.genes, ScoreConfig().least_measured)
         every, inside = self.sums(ALL), self.sums(selection)
         evidence = TermEvidence(
-            sets, known.hierarchy, every.detected, every.n, known.sources, self.spelled
+            sets, facts.hierarchy, every.detected, every.n, facts.sources, self.spelled
         )
         return evidence.of(place, inside.n, inside.detected)
 
@@ -221,6 +225,13 @@ class AttachedCells:
             found[block.cells] = block.values[:, places].toarray()
         return {gene: found[:, i] for i, gene in enumerate(genes)}
 
+    def log1p(self, selection: str) -> sp.csr_matrix:
+        """Log1p expression of the cells of a selection, [cells, genes of ``named``]."""
+        import scipy.sparse as sp
+
+        blocks = [block.values for block in self.named.blocks(cells=self.mask(selection))]
+        return sp.csr_matrix(sp.vstack(blocks, format="csr"))
+
     def read_again(self, genes: Sequence[str]) -> dict[str, NDArray[np.float64]]:
         """Values of genes for the verifier, which reads each from the file itself, once."""
         wanted = [gene for gene in dict.fromkeys(genes) if gene in self.place]
@@ -232,10 +243,11 @@ class AttachedCells:
         return self._read
 
 
-def _known(graph: KnowledgeGraph) -> Knowledge:
+def known(graph: KnowledgeGraph) -> Knowledge:
+    """What annotates cells, read once a process and graph."""
     from agent.annotate import knowledge
 
-    return cast("Callable[[object], Knowledge]", knowledge)(graph)
+    return cast("Callable[[object], Knowledge]", knowledge)(graph)  # cached by the graph itself
 
 
 @contextmanager
@@ -270,6 +282,6 @@ def attach(
     from data.h5ad import open_cells
 
     with open_cells(Path(source) if isinstance(source, str) else source) as cells:
-        attached = AttachedCells(cells, graph or open_graph())
+        attached = AttachedCells(cells, graph or open_graph(), source=source)
         attached.select(selection, against)
         yield attached

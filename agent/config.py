@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from data.errors import BadInput
@@ -37,6 +38,8 @@ class AskConfig:
         denies is not shown. For a model that can tell: the bundled one cannot.
     classifier
         Whether questions that no rule reads go to the classifier of routes, where it is there.
+    knockouts
+        Folder of a model that says which gene is knocked out (celloquy train knockout).
     read_tokens
         How much a local model reads: a small one on a CPU reads some 300 tokens a second.
     """
@@ -50,6 +53,7 @@ class AskConfig:
     read_tokens: int = 700
     entailment: bool = False
     classifier: bool = True
+    knockouts: Path | None = None
 
     def __post_init__(self) -> None:
         if self.entailment and not self.llm:

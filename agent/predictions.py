@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.errors import CelloquyError
+from data.errors import BadInput, CelloquyError
+from data.genes import Species
 from encoders.prediction import Predicted, Prediction
+from kg.terms import Curie
 from retrieval.evidence import PredictionEvidence
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Seen:
     cells: AttachedCells | None = None
     selection: str = ""
     image: Path | None = None
+    knockouts: Path | None = None
 
 
 Model = Callable[..., Prediction]
@@ -59,7 +62,7 @@ def problem(piece: PredictionEvidence, seen: Seen) -> str:
     if name not in MODELS:
         return f"no model is named {name!r}"
     try:
-        again = ask(Seen(seen.graph, seen.cells, piece.selection, seen.image), name, *arguments)
+        again = ask(replace(seen, selection=piece.selection), name, *arguments)
     except (CelloquyError, TypeError, KeyError) as error:
         return f"the model does not say it again: {error}"
     unknown = [one for one, _ in again.figures if ":" in one and not seen.graph.term(one)]
@@ -71,12 +74,11 @@ def problem(piece: PredictionEvidence, seen: Seen) -> str:
 def _told(prediction: Prediction, asked: tuple[str, ...], selection: str) -> PredictionEvidence:
     shown = prediction.ranked[:SHOWN]
     measured = prediction.measured
+    about = prediction.about[:1].upper() + prediction.about[1:]
     text = (
-        f"Predicted by {prediction.model}, not known, {prediction.about}: "
-        f"{', '.join(map(_candidate, shown))} ({prediction.unit}); {measured.sentence()}"
+        f"{about}, predicted by {prediction.model}, not known: "
+        f"{', '.join(map(_candidate, shown))} ({prediction.unit}); measured: {measured.sentence()}"
     )
-    if prediction.notes:
-        text += f" ({'; '.join(prediction.notes)})"
     return PredictionEvidence(
         text,
         prediction.model,
@@ -86,6 +88,7 @@ def _told(prediction: Prediction, asked: tuple[str, ...], selection: str) -> Pre
         selection=selection,
         figures=tuple((one.id, _short(one.score)) for one in shown),
         asked=asked,
+        notes=prediction.notes,
     )
 
 
@@ -107,5 +110,61 @@ def _short(value: float) -> float:
     return round(value, 2 - math.floor(math.log10(abs(value))))
 
 
-MODELS: Mapping[str, Model] = {}
+def _bridge(seen: Seen, gene: Curie, target: str) -> Prediction:
+    """Links of a gene that nobody has stated."""
+    from encoders.bridge import predict
+
+    species: Species = "mouse" if gene.startswith("MGI:") else "human"
+    return predict(gene, target, limit=SHOWN, species=species, graph=seen.graph)
+
+
+def _knockout(seen: Seen, *genes: str) -> Prediction:
+    """What knocking genes out changes, by the attached screen."""
+    from encoders.perturbation import predict
+
+    return predict(_cells(seen).source, list(genes), limit=SHOWN, graph=seen.graph)
+
+
+def _knocked_out(seen: Seen) -> Prediction:
+    """Which gene is knocked out in the selected cells, the image, or both."""
+    if seen.knockouts is None:
+        raise BadInput(
+            "no model of knock-outs was named; train one with celloquy train knockout, and name "
+            "its folder with --knockouts FOLDER"
+        )
+    from encoders.knocked import knocked_out
+    from encoders.pictures import read_pictures
+
+    pictures = read_pictures(seen.image) if seen.image is not None else None
+    if seen.cells is None:
+        return knocked_out(seen.knockouts, pictures=pictures)
+    values = seen.cells.log1p(seen.selection)
+    return knocked_out(seen.knockouts, values, seen.cells.named.genes, pictures)
+
+
+def _guess(seen: Seen) -> Prediction:
+    """What the language-model core itself takes the selected cells for."""
+    from agent.cells import known
+    from encoders.cellguess import guess
+
+    cells, facts = _cells(seen), known(seen.graph)
+    terms = seen.graph.terms(facts.sets.ids)
+    ordered = [terms[one] for one in facts.sets.ids]
+    return guess(
+        cells.log1p(seen.selection), cells.named.genes, ordered, facts.hierarchy, top=SHOWN
+    )
+
+
+def _cells(seen: Seen) -> AttachedCells:
+    if seen.cells is None:
+        raise BadInput("no cells are attached; attach some with --h5ad FILE")
+    return seen.cells
+
+
+MODELS: Mapping[str, Model] = {
+    "bridge": _bridge,
+    "knockout": _knockout,
+    "knocked out": _knocked_out,
+    "core": _guess,
+}
 """The models by name; each is called as ``model(seen, *arguments)``."""

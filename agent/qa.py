@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from agent import predictions, remarks
@@ -22,6 +23,7 @@ from agent.entailment import doubted
 from agent.facts import HUMAN, Facts, Found
 from agent.flow import compiled
 from agent.guessing import chosen, guessed
+from agent.kinds.predictions import KNOCKED_OUT, knocked_out, which_gene
 from agent.literature import Literature, no_index, open_literature
 from agent.llm import Writer, open_writer
 from agent.questions import LETTERS, slotted
@@ -63,6 +65,7 @@ class State(TypedDict, total=False):
     read: str
     these: Any  # agent.these.These, which imports numpy; LangGraph reads this annotation
     named: bool
+    image: Path
     mentions: tuple[Mention, ...]
     plan: Plan
     found: Found
@@ -102,7 +105,11 @@ class Agent:
         self.writer: Writer | None = open_writer(self.config)
 
     def ask(
-        self, question: str, cells: AttachedCells | None = None, selection: str | None = None
+        self,
+        question: str,
+        cells: AttachedCells | None = None,
+        selection: str | None = None,
+        image: Path | None = None,
     ) -> Answer:
         """Answer one question.
 
@@ -114,6 +121,8 @@ class Agent:
             Cells that it may be about (:func:`agent.cells.attach`).
         selection
             Which of them "these cells" are; those that stand selected where not given.
+        image
+            An image of cells that it may be about.
 
         Raises
         ------
@@ -131,6 +140,8 @@ class Agent:
                 these = These(cells, selection)
             said = spelled(question, these)
             state["read"], state["these"], state["named"] = said.text, said.these, said.named
+        if image is not None:
+            state["image"] = image
         return self.run(state)
 
     def run(self, state: State) -> Answer:
@@ -288,7 +299,11 @@ class Agent:
 
     def route(self, state: State) -> State:
         """Choose the tool: one on the attached cells, where the question is about them."""
-        plan = self._on_cells(state) or route(state["read"], state["mentions"])
+        plan = (
+            which_gene(state["read"])
+            or self._on_cells(state)
+            or route(state["read"], state["mentions"])
+        )
         why = [f"{plan.tool}: {plan.why}" if plan.tool else plan.why]
         notes: tuple[str, ...] = ()
         if not plan.tool and not plan.turning:
@@ -322,6 +337,10 @@ class Agent:
             return self._search(state)
         if plan.tool.startswith(CELLS):
             return self._measure(state)
+        if plan.tool == KNOCKED_OUT:
+            found = knocked_out(self._seen(state))
+            steps = (Step(plan.tool, plan.why),)
+            return {"found": found, "warnings": found.warnings, "steps": steps}
         if not plan.tool:
             return {
                 "found": Found(
@@ -409,20 +428,26 @@ class Agent:
         steps = (Step("verify", why),)
         return {"claims": claims, "leads": written.leads, "warnings": warnings, "steps": steps}
 
+    def _seen(self, state: State) -> predictions.Seen:
+        """What is attached, for the models that look at it."""
+        these: These | None = state.get("these")
+        cells, selection = (these.cells, these.selection) if these else (None, "")
+        image, knockouts = state.get("image"), self.config.knockouts
+        return predictions.Seen(self.graph, cells, selection, image, knockouts)
+
     def _verifier(self, state: State) -> Verifier:
         """The verifier; where cells are attached, one that computes their statistics again."""
-        if "these" not in state:
-            return self.verifier
+        seen = self._seen(state)
+        predicted = partial(predictions.problem, seen=seen)
+        if seen.cells is None:
+            if seen.image is None:
+                return self.verifier
+            return Verifier(self.graph, self._stored_text, predicted=predicted)
         from agent import recount
 
-        cells = state["these"].cells
-        recount.prepare(state["draft"].evidence.values(), cells)
-        return Verifier(
-            self.graph,
-            self._stored_text,
-            partial(recount.problem, cells=cells),
-            partial(predictions.problem, seen=predictions.Seen(self.graph, cells)),
-        )
+        recount.prepare(state["draft"].evidence.values(), seen.cells)
+        recomputed = partial(recount.problem, cells=seen.cells)
+        return Verifier(self.graph, self._stored_text, recomputed, predicted)
 
     def rewrite(self, state: State) -> State:
         """Let the language model order and phrase the checked facts, and check what it wrote.
@@ -522,7 +547,7 @@ def ask(
     question: str,
     adata: Any = None,
     cells: str | None = None,
-    image: Any = None,
+    image: Path | str | None = None,
     *,
     against: str | None = None,
     graph: KnowledgeGraph | None = None,
@@ -539,7 +564,7 @@ def ask(
     cells
         Which of them are meant, such as ``leiden=3`` or ``index=0:50``; all where not given.
     image
-        Questions about images are not answered yet; refused when given.
+        The path of an image of the cells, for "Which gene is knocked out here?".
     against
         Which of them the others are compared with.
     graph
@@ -554,17 +579,16 @@ def ask(
     AssetMissing
         When the graph's sources were not fetched.
     """
-    if image is not None:
-        raise BadInput("questions about images are not answered yet; ask without one")
     if adata is None and (cells or against):
         raise BadInput(f"cells {cells or against!r} were named without a dataset; give adata too")
     from agent.lookup import open_graph
 
     graph = graph or open_graph()
     agent = Agent(graph, config or AskConfig(), built_in)
+    picture = None if image is None else Path(image)
     if adata is None:
-        return agent.ask(question)
+        return agent.ask(question, image=picture)
     from agent.cells import attach
 
     with attach(adata, cells, graph, against=against) as attached:
-        return agent.ask(question, attached)
+        return agent.ask(question, attached, image=picture)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from agent.facts import Facts, Found
-from agent.kinds import development, genes, hierarchy, markers, relations, terms
+from agent.kinds import development, genes, hierarchy, markers, predictions, relations, terms
 from kg.terms import Curie
 
 __all__ = ["TOOLS", "Tool"]
@@ -42,6 +42,11 @@ class Tool:
     def __call__(self, facts: Facts, *ids: Curie) -> Found:
         """Run the tool on the terms of these ids."""
         return self.run(facts, *ids)
+
+
+def _predicted(name: str, what: str) -> Tool:
+    use = f"Known, then predicted {what} of gene A."
+    return Tool(name, use, predictions.linked(name), ("G",))
 
 
 def _tools(*tools: Tool) -> Mapping[str, Tool]:
@@ -142,5 +147,12 @@ TOOLS: Mapping[str, Tool] = _tools(
     Tool("regulated", "What process A regulates.", relations.regulated, ("P",)),
     Tool("capabilities", "What cell type A is capable of.", relations.capabilities, ("C",)),
     Tool("capable", "The cell types capable of process A.", relations.capable, ("PF",)),
+    _predicted("predicted_processes", "processes"),
+    _predicted("predicted_functions", "functions"),
+    _predicted("predicted_locations", "locations"),
+    _predicted("predicted_diseases", "diseases"),
+    _predicted("predicted_phenotypes", "phenotypes"),
+    _predicted("predicted_types", "cell types"),
+    Tool("knockout", "What a knock-out of gene A changes.", predictions.no_screen, ("G",)),
 )
 """The tools by name."""

@@ -167,7 +167,7 @@ class PredictionEvidence:
     Where it is told of attached cells, ``statistic`` is what was counted in ``selection`` (and in
     ``against``) of the cells predicted to be ``subject``, with ``figures`` as the result. Else
     ``asked`` is the model's name and what it was asked, so that it can be asked again, and
-    ``figures`` are its candidates' scores by id.
+    ``figures`` are its candidates' scores by id, ``notes`` the limits that it states.
     """
 
     text: str
@@ -181,6 +181,7 @@ class PredictionEvidence:
     subject: Curie = ""
     figures: tuple[tuple[str, float], ...] = ()
     asked: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     kind: Kind = "prediction"
 
     @property

@@ -38,6 +38,13 @@ def ask(
     against: Annotated[
         str | None, typer.Option(help="Which of them to compare with, written alike.")
     ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="An image of cells that the question is about.")
+    ] = None,
+    knockouts: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a model made by: celloquy train knockout."),
+    ] = None,
     llm: Annotated[
         str | None,
         typer.Option(
@@ -57,10 +64,12 @@ def ask(
     from agent.qa import ask as answer_question
 
     graph = open_graph(options.graph)
-    config = AskConfig(llm=None if no_llm else llm)
+    config = AskConfig(llm=None if no_llm else llm, knockouts=knockouts)
     if h5ad is None and (cells or against):
         raise BadInput(f"--cells {cells or against} was given without a dataset; add --h5ad FILE")
-    answer = answer_question(question, h5ad, cells, against=against, graph=graph, config=config)
+    answer = answer_question(
+        question, h5ad, cells, image, against=against, graph=graph, config=config
+    )
     if as_json:
         emit_json(answer.to_json())
     else:
