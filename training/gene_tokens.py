@@ -287,10 +287,12 @@ class _Run:
             torch.from_numpy(self.levels.above),
         )
         self.below = torch.from_numpy(self.leaves.below)
-        classes = {
+        known = {
             name: tuple(sorted({some[i] for i in rows} - {""}))
             for name, some in sorted(store.properties.items())
         }
+        # A property of which no cell says anything has no token.
+        classes = {name: names for name, names in known.items() if names}
         self.types = torch.from_numpy(self.leaves.codes(store.types))
         self.said = {name: _codes(store.properties[name], names) for name, names in classes.items()}
         self.labels = Labels(self.leaves.terms, self.leaves.ids, classes)

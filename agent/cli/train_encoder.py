@@ -72,7 +72,10 @@ def encoder(
     ] = 128,
     property: Annotated[
         list[str] | None,
-        typer.Option(help="gene-tokens: NAME or NAME=COLUMN with a token of its own. Repeat."),
+        typer.Option(
+            help="gene-tokens: NAME or NAME=COLUMN with a token of its own, besides CELLxGENE's "
+            "(tissue, disease, sex, assay, organism). Repeat."
+        ),
     ] = None,
     donor: Annotated[str, typer.Option(help="gene-tokens: the column of donors.")] = "",
     hold_out: Annotated[

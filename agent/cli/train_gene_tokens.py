@@ -109,8 +109,10 @@ def _config(asked: Asked) -> GeneTokenConfig:
 
 
 def _properties(named: Sequence[str]) -> Mapping[str, str]:
-    """``NAME=COLUMN``, or a name that is also the column's."""
-    found: dict[str, str] = {}
+    """``NAME=COLUMN``, or a name that is also the column's; CELLxGENE's columns by themselves."""
+    from encoders.tokenizer import PROPERTIES
+
+    found = {name: name for name in PROPERTIES if name != "cell_type"}
     for one in named:
         name, equals, column = one.partition("=")
         if not name or (equals and not column) or name == "cell_type":

@@ -46,7 +46,7 @@ def store(unknown: int = 0) -> CellStore:
     some: list[str | None] = [None if i < unknown else one for i, one in enumerate(types)]
     made = of_datasets([("a", values[:60], GENES, some[:60]), ("b", values[60:], GENES, some[60:])])
     tissue = tuple("blood" if i % 3 else "" for i in range(90))
-    return replace(made, properties={"tissue": tissue})
+    return replace(made, properties={"tissue": tissue, "sex": ("",) * 90})
 
 
 def config(steps: int = 40, **other: Any) -> GeneTokenConfig:
@@ -92,6 +92,7 @@ def test_the_card_says_what_it_is(tmp_path: Path) -> None:
     made, history = train(store(), TREE, config(4), [CHANNEL], hold_out="dataset=b")
     assert history.scores, "a held-out dataset is scored"
     text = card(made, history, store())
+    assert made.model.tokens == ("cell", "cell_type", "tissue"), "no cell says anything of sex"
     for part in ("a (60); b (30)", "24 genes", "known", "tissue (1)", "dataset=b", "4 of 4 steps"):
         assert part in text
     made.save(tmp_path)
