@@ -25,10 +25,13 @@ from kg.terms import (
     Edge,
 )
 
-__all__ = ["COMMON", "Fact", "facts"]
+__all__ = ["BROAD", "COMMON", "Fact", "facts"]
 
 COMMON = 300
-"""Genes of a process beyond which sharing it says nothing (``signal transduction``)."""
+"""Genes stated for a process beyond which sharing it says nothing (``signal transduction``)."""
+
+BROAD = 50
+"""Kinds of a process beyond which it is too broad to say anything (``immune system process``)."""
 
 Verdict = Literal["agrees", "disagrees", "open"]
 _VERBS = {
@@ -129,7 +132,9 @@ def _shared(
             if process not in roles:
                 continue
             genes = graph.count_edges(process, direction="in", predicates=(INVOLVED_IN,))
-            if genes <= COMMON and (best is None or (genes, process) < best[:2]):
+            if genes > COMMON or len(graph.descendants(process, (IS_A,))) > BROAD:
+                continue
+            if best is None or (genes, process) < best[:2]:
                 best = (genes, process, edge)
     if best is None:
         return None

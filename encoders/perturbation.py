@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from data.errors import BadFile, BadInput, CelloquyError
 from encoders.perturbation_choice import SHOWN, Measure, cases_like, choose, measure
 from encoders.perturbation_genes import GeneSpace, gene_space
+from encoders.perturbation_interaction import Interaction, interaction
 from encoders.perturbation_models import (
     FAMILIES,
     Training,
@@ -62,6 +63,9 @@ class Knockout:
         What was read of the file.
     share
         By which share of its control level a perturbed gene itself changes; below 0 for a loss.
+    interaction, interaction_of
+        How two genes combine, where both were also perturbed alone: scores of the "observed" pair,
+        or else of the "predicted" one.
     """
 
     perturbed: tuple[str, ...]
@@ -73,6 +77,8 @@ class Knockout:
     observed_errors: NDArray[np.float64] | None
     screen: Screen
     share: float | None
+    interaction: Interaction | None = None
+    interaction_of: str = ""
 
 
 def predict(
@@ -270,7 +276,7 @@ def _gears(stored: Stored, wanted: tuple[str, ...], learnt: Screen, seen: bool) 
     if seen:
         notes.append("the model was trained on cells with this very perturbation: this is a fit, "
                      "not a prediction")  # fmt: skip
-    shown = expected[at] if stored.spearman > SHOWN else None
+    shown = stored.scale * expected[at] if stored.spearman > SHOWN else None
     return _Found("GEARS", changes[at], shown, stored.measured, tuple(notes))
 
 
@@ -315,8 +321,23 @@ def _result(
     )  # fmt: skip
     return Knockout(
         wanted, prediction, learnt.genes, found.changes, found.expected, seen, errors, here,
-        own_share(training),
+        own_share(training), *_combined(wanted, learnt, found.changes, seen),
     )  # fmt: skip
+
+
+def _combined(
+    wanted: tuple[str, ...],
+    learnt: Screen,
+    changes: NDArray[np.float64],
+    seen: NDArray[np.float64] | None,
+) -> tuple[Interaction | None, str]:
+    """Interaction scores of a pair whose genes were perturbed alone too."""
+    rows = [learnt.place([gene]) for gene in wanted]
+    both = changes if seen is None else seen
+    if len(rows) != 2 or None in rows or not both.any():
+        return None, ""
+    a, b = (learnt.changes[row] for row in rows if row is not None)
+    return interaction(a, b, both), "predicted" if seen is None else "observed"
 
 
 def _id(name: str) -> str:

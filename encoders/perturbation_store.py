@@ -33,7 +33,7 @@ class Stored:
 
     ``network`` is None where none was trained; ``measured`` its figure on left-out genes,
     ``scores`` delta-Pearson of these by their genes, ``spearman`` how its expected errors go with
-    its errors.
+    its errors, and ``scale`` brings them to the size of these.
     """
 
     screen: Screen
@@ -41,6 +41,7 @@ class Stored:
     measured: Measured | None = None
     scores: Mapping[tuple[str, ...], float] | None = None
     spearman: float = 0.0
+    scale: float = 1.0
 
     def beats(self, others: Mapping[tuple[str, ...], float]) -> bool:
         """Whether the network is better than a rival beyond chance, on what both were scored on."""
@@ -80,7 +81,7 @@ def save_stored(folder: Path, stored: Stored, about: Mapping[str, Any] | None = 
             "trained": list(network.trained), "config": asdict(network.model.config),
             "measured": asdict(stored.measured) if stored.measured else None,
             "scores": [[list(some), value] for some, value in (stored.scores or {}).items()],
-            "spearman": stored.spearman,
+            "spearman": stored.spearman, "scale": stored.scale,
         }  # fmt: skip
     return save(folder, NAME, tensors, document)
 
@@ -128,7 +129,8 @@ def _with_network(
     scores = {tuple(some): float(value) for some, value in told["scores"]}
     measured = Measured(**told["measured"]) if told["measured"] else None
     network = Network(model, nodes, tuple(told["trained"]))
-    return Stored(screen, network, measured, scores, float(told["spearman"]))
+    return Stored(screen, network, measured, scores, float(told["spearman"]),
+                  float(told["scale"]))  # fmt: skip
 
 
 def _under(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:

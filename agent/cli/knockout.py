@@ -132,6 +132,9 @@ def _document(found: Knockout, joined: Sequence[Fact]) -> dict[str, Any]:
              "edges": [asdict(edge) for edge in f.edges]}
             for f in joined
         ],
+        "interaction": None if found.interaction is None else {
+            "pair": found.interaction_of, **asdict(found.interaction)
+        },
         "notes": list(made.notes),
     }  # fmt: skip
 
@@ -144,6 +147,8 @@ def _text(found: Knockout, joined: Sequence[Fact]) -> str:
         "",
         *_table(found),
     ]
+    if found.interaction is not None:
+        lines += ["", _interaction(found)]
     if joined:
         lines += ["", "Facts of the graph beside the prediction:"]
         for fact in joined:
@@ -151,6 +156,18 @@ def _text(found: Knockout, joined: Sequence[Fact]) -> str:
             lines.append(f"             {_evidence(fact)}")
     lines += ["", *(f"note: {note}" for note in made.notes)]
     return "\n".join(lines) + "\n"
+
+
+def _interaction(found: Knockout) -> str:
+    one = found.interaction
+    assert one is not None
+    a, b = found.perturbed
+    return (
+        f"Interaction ({found.interaction_of} pair, observed single ones): {one.first:.2f} {a} + "
+        f"{one.second:.2f} {b}; magnitude {one.magnitude:.2f} (1.41 if they add up), fit "
+        f"{one.fit:.2f}, similarity {one.similarity:.2f}, dominance {one.dominance:.2f}, equality "
+        f"{one.equality:.2f}"
+    )
 
 
 def _table(found: Knockout) -> list[str]:

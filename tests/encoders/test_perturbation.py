@@ -1,0 +1,390 @@
+"""Perturbation models: profiles, features, baselines, the choice among them, the prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.errors import BadFile, BadInput, UnknownTerm
+from encoders.perturbation_choice import (
+    FEWEST,
+    agreement,
+    cases,
+    cases_like,
+    choose,
+    measure,
+    pearson,
+)
+from encoders.perturbation_genes import GeneSpace, jaccard
+from encoders.perturbation_interaction import distance_correlation, interaction
+from encoders.perturbation_models import (
+    ADDITIVE,
+    FAMILIES,
+    MEAN,
+    NO_CHANGE,
+    OWN,
+    RECIPES,
+    Training,
+    change,
+    own_share,
+)
+from encoders.perturbation_screen import Screen, is_control, parts_of, read_screen
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+THP1 = "perturbation/papalexi2021_eccite_thp1_crisprko_dev_counts.h5ad"
+NORMAN = "perturbation/perturbench_norman19_mcfaline23_5961x500_lognorm.h5ad"
+
+
+def space_of(genes: tuple[str, ...], seed: int = 0) -> GeneSpace:
+    """Random but consistent likenesses."""
+    rows = np.random.default_rng(seed).standard_normal((len(genes), 8))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return GeneSpace(genes, rows @ rows.T, np.eye(len(genes)), {})
+
+
+def training(
+    sets: tuple[tuple[str, ...], ...],
+    changes: np.ndarray,
+    control: np.ndarray | None = None,
+    places: tuple[int, ...] | None = None,
+    space: GeneSpace | None = None,
+) -> Training:
+    genes = tuple(sorted({g for some in sets for g in some}))
+    found = space or space_of(genes)
+    level = np.ones(changes.shape[1]) if control is None else control
+    at = np.array(places if places is not None else [-1] * len(found.genes))
+    return Training(sets, found.rows(sets), changes, level, at, found)
+
+
+# --- profiles ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def screen_file(tmp_path: Path) -> Path:
+    """Counts of three genes: knocking out STAT1 halves the second, GAPDH is too rare."""
+    labels = ["non-targeting"] * 20 + ["STAT1"] * 20 + ["STAT1+JAK2"] * 20 + ["GAPDH"] * 3
+    lots = ["a", "b"] * 30 + ["a"] * 3
+    counts = np.tile([60, 40, 100], (63, 1)).astype(np.float32)
+    counts[20:40] = [80, 20, 100]
+    counts[40:60] = [100, 0, 100]
+    obs = pd.DataFrame({"perturbation": labels, "lot": lots}, index=[f"c{i}" for i in range(63)])
+    adata = ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=["CD4", "IRF1", "ACTB"]))
+    path = tmp_path / "screen.h5ad"
+    adata.write_h5ad(path)
+    return path
+
+
+@pytest.mark.assets
+def test_a_profile_is_the_change_of_mean_log1p(screen_file: Path) -> None:
+    found = read_screen(screen_file)
+    assert found.sets == (("JAK2", "STAT1"), ("STAT1",))
+    assert (found.column, found.control_cells) == ("perturbation", 20)
+    row = found.place(["STAT1"])
+    assert row is not None
+    # 10,000 counts a cell: 40 of 200 are 2,000, and 20 of 200 are 1,000.
+    expected = np.log1p([4_000, 1_000, 5_000]) - np.log1p([3_000, 2_000, 5_000])
+    assert found.changes[row] == pytest.approx(expected, abs=1e-4)
+    assert found.errors[row] == pytest.approx(0, abs=5e-3)  # squares of float32
+    assert any("GAPDH" in note for note in found.notes)
+    assert found.place(["JAK2"]) is None
+
+
+@pytest.mark.assets
+def test_within_compares_with_controls_of_the_same_kind(screen_file: Path) -> None:
+    plain, within = read_screen(screen_file), read_screen(screen_file, within="lot")
+    assert within.changes == pytest.approx(plain.changes, abs=1e-5)
+
+
+@pytest.mark.assets
+def test_what_cannot_be_read_is_refused_with_what_to_do(screen_file: Path) -> None:
+    with pytest.raises(BadInput, match=r"no control cells in 'perturbation'.*--control"):
+        read_screen(screen_file, column="perturbation", control="mock")
+    with pytest.raises(BadInput, match=r"no control cells.*name the control"):
+        read_screen(screen_file, column="lot")
+    with pytest.raises(BadInput, match="no column 'nothing'"):
+        read_screen(screen_file, column="nothing")
+    adata = ad.read_h5ad(screen_file)
+    del adata.obs["perturbation"]
+    with pytest.raises(BadInput, match=r"no column of perturbations \(obs has: lot\).*--column"):
+        read_screen(adata)
+
+
+@pytest.mark.assets
+def test_the_label_of_controls_may_be_named(screen_file: Path) -> None:
+    adata = ad.read_h5ad(screen_file)
+    adata.obs["perturbation"] = (
+        adata.obs["perturbation"].astype(str).replace("non-targeting", "AAVS1")
+    )
+    assert read_screen(adata, column="perturbation", control="AAVS1").control_cells == 20
+
+
+@given(st.lists(st.sampled_from(["A1BG", "CD4", "KLF1", "ctrl"]), min_size=1, max_size=4))
+def test_the_parts_of_a_label_are_its_genes(names: list[str]) -> None:
+    assert parts_of("+".join(names)) == tuple(sorted(set(names) - {"ctrl"}))
+
+
+@pytest.mark.parametrize("label", ["non-targeting", "Control", "NTC", "neg_ctrl", "unperturbed"])
+def test_usual_names_of_controls(label: str) -> None:
+    assert is_control(label)
+
+
+# --- models --------------------------------------------------------------------------------------
+
+
+def test_baselines_are_what_they_are_called() -> None:
+    changes = np.array([[1.0, 0, 0], [0, 2.0, 0], [0, 0, 3.0]])
+    found = training((("A",), ("B",), ("A", "C")), changes)
+    assert change(NO_CHANGE, found, ["A"]).tolist() == [0, 0, 0]
+    assert change(MEAN, found, ["B"]).tolist() == pytest.approx([1 / 3, 2 / 3, 1])
+    assert change(ADDITIVE, found, ["A", "B"]).tolist() == [1, 2, 0]
+    # C was never perturbed alone: the mean of the single ones stands for it.
+    assert change(ADDITIVE, found, ["A", "C"]).tolist() == [1.5, 1, 0]
+
+
+def test_ridge_shrinks_from_the_gene_itself_to_the_mean() -> None:
+    rng = np.random.default_rng(1)
+    sets = tuple((f"G{i}",) for i in range(6))
+    found = training(sets, rng.standard_normal((6, 30)))
+    mean = found.changes.mean(axis=0)
+    distances = [
+        float(np.linalg.norm(change(recipe, found, ["G0"]) - mean)) for recipe in FAMILIES["text"]
+    ]
+    assert distances == sorted(distances, reverse=True)
+    near = change(FAMILIES["text"][0], found, ["G0"])
+    assert pearson(near, found.changes[0]) > 0.9
+
+
+def test_ridge_learns_from_genes_that_are_alike() -> None:
+    """Two families of genes that do opposite things: the left-out one is told by its own."""
+    family = np.array([1.0, 1, 1, -1, -1, -1])
+    text = np.outer(family, family)
+    genes = tuple(f"G{i}" for i in range(6))
+    space = GeneSpace(genes, text, np.eye(6), {})
+    pattern = np.random.default_rng(2).standard_normal(40)
+    found = training(tuple((g,) for g in genes), np.outer(family, pattern), space=space)
+    kept = found.taken([1, 2, 3, 4, 5])
+    assert pearson(change(FAMILIES["text"][0], kept, ["G0"]), pattern) > 0.99
+
+
+def test_a_gene_falls_by_the_share_that_others_fell_by() -> None:
+    changes = np.zeros((4, 5))
+    control = np.array([2.0, 4.0, 1.0, 3.0, 5.0])
+    for i in range(3):
+        changes[i, i] = -0.5 * control[i]
+    found = training((("A",), ("B",), ("C",), ("D",)), changes, control, places=(0, 1, 2, 3)).taken(
+        [0, 1, 2]
+    )
+    assert own_share(found) == pytest.approx(-0.5)
+    assert change(OWN, found, ["D"])[3] == pytest.approx(-1.5)
+    assert own_share(found.taken([0, 1])) is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_predictions_are_the_same_each_time_and_finite(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sets = (*((f"G{i}",) for i in range(5)), ("G0", "G1"))
+    found = training(sets, rng.standard_normal((6, 12)), np.abs(rng.standard_normal(12)))
+    for recipe in RECIPES:
+        one, other = change(recipe, found, ["G2"]), change(recipe, found, ["G2"])
+        assert np.isfinite(one).all()
+        assert (one == other).all()
+
+
+# --- the choice ----------------------------------------------------------------------------------
+
+SETS = st.lists(
+    st.sets(st.sampled_from("ABCDEFGH"), min_size=1, max_size=2).map(lambda s: tuple(sorted(s))),
+    min_size=1, max_size=12, unique=True,
+).map(tuple)  # fmt: skip
+
+
+@given(SETS, st.sampled_from([(1, 0), (1, 1), (2, 0), (2, 1), (2, 2)]))
+def test_a_case_hides_what_it_says(
+    sets: tuple[tuple[str, ...], ...], kind: tuple[int, int]
+) -> None:
+    for case in cases(sets, *kind):
+        assert len(sets[case.row]) == kind[0]
+        assert case.row not in case.kept
+        touched = {gene for i in case.kept for gene in sets[i]}
+        assert sum(gene not in touched for gene in sets[case.row]) == kind[1]
+        assert len(case.kept) >= FEWEST
+
+
+def test_too_few_perturbations_are_refused() -> None:
+    with pytest.raises(BadInput, match="2 perturbations of 2 genes; expected enough"):
+        cases_like((("A",), ("B",)), 1, 1)
+
+
+def test_noise_chooses_the_mean_profile() -> None:
+    rng = np.random.default_rng(3)
+    shared = rng.standard_normal(200)
+    sets = tuple((f"G{i}",) for i in range(10))
+    found = training(sets, shared + 0.5 * rng.standard_normal((10, 200)))
+    assert choose(found, cases_like(sets, 1, 1)).recipe == MEAN
+
+
+def test_structure_chooses_a_linear_model_and_measures_it_outside() -> None:
+    rng = np.random.default_rng(4)
+    genes = tuple(f"G{i}" for i in range(12))
+    family = np.repeat([1.0, -1.0], 6)
+    text = np.outer(family, family)
+    space = GeneSpace(genes, text, np.eye(12), {})
+    effect = np.outer(family, rng.standard_normal(80)) + 0.3 * rng.standard_normal((12, 80))
+    found = training(tuple((g,) for g in genes), effect, space=space)
+    choice = choose(found, cases_like(found.sets, 1, 1))
+    worth = measure(found, 1, 1)
+    assert choice.recipe.kernel in ("text", "both")
+    assert worth.auto.mean() > 0.8 > worth.baselines[MEAN].mean()
+    assert len(worth.auto) == 12
+
+
+def test_a_model_that_was_asked_for_is_not_replaced() -> None:
+    rng = np.random.default_rng(5)
+    sets = tuple((f"G{i}",) for i in range(6))
+    found = training(sets, rng.standard_normal((6, 20)))
+    for name in ("additive", "text"):
+        worth = measure(found, 1, 1, FAMILIES[name])
+        assert set(worth.chosen) <= set(FAMILIES[name])
+
+
+def test_agreement_looks_at_expressed_genes_only() -> None:
+    expected = np.array([[0.0, 0, 1, 2, 3]])
+    errors = np.array([[0.0, 0, 3, 2, 1]])
+    assert agreement(expected, errors, np.array([0.0, 0, 1, 1, 1])) == pytest.approx(-1)
+
+
+# --- features and interactions -------------------------------------------------------------------
+
+
+@given(st.dictionaries(st.sampled_from("ABCD"), st.frozensets(st.sampled_from("uvwxyz"))))
+def test_jaccard_is_that_of_the_sets(sets: dict[str, frozenset[str]]) -> None:
+    genes = tuple("ABCD")
+    found = jaccard(genes, sets)
+    for i, a in enumerate(genes):
+        for j, b in enumerate(genes):
+            one, other = sets.get(a, frozenset()), sets.get(b, frozenset())
+            wanted = 1.0 if i == j else len(one & other) / max(1, len(one | other))
+            assert found[i, j] == pytest.approx(wanted)
+
+
+def test_two_genes_that_add_up_have_coefficients_of_one() -> None:
+    rng = np.random.default_rng(6)
+    a, b = rng.standard_normal((2, 80))
+    found = interaction(a, b, a + b)
+    assert (found.first, found.second) == pytest.approx((1, 1), abs=1e-6)
+    assert found.magnitude == pytest.approx(2**0.5)
+    assert found.fit == pytest.approx(1)
+    assert found.dominance == pytest.approx(0, abs=1e-6)
+
+
+def test_a_gene_that_takes_over_dominates() -> None:
+    rng = np.random.default_rng(7)
+    a, b = rng.standard_normal((2, 80))
+    found = interaction(a, b, a + 0.01 * b)
+    assert found.dominance == pytest.approx(2, abs=0.1)
+    assert found.equality < 0.5
+
+
+def test_distance_correlation_of_independent_samples_is_small() -> None:
+    x, y = np.random.default_rng(8).standard_normal((2, 400, 1))
+    assert distance_correlation(x, y) < 0.2
+    assert distance_correlation(x, np.zeros_like(x)) == 0.0
+
+
+# --- the real screens ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def thp1(shared_data: Path) -> Screen:
+    return read_screen(shared_data / THP1)
+
+
+@pytest.mark.shared
+@pytest.mark.assets
+def test_the_screen_shows_what_is_known_of_interferon(thp1: Screen) -> None:
+    """Losing a part of the interferon pathway lowers its responders (observed, no model)."""
+    for gene in ("STAT2", "IFNGR1"):
+        row = thp1.place([gene])
+        assert row is not None
+        for responder in ("STAT1", "PSMB9", "UBE2L6", "APOBEC3G"):
+            assert thp1.changes[row, thp1.genes.index(responder)] < 0, (gene, responder)
+
+
+@pytest.mark.shared
+@pytest.mark.assets
+@pytest.mark.models
+@pytest.mark.parametrize("gene", ["STAT2", pytest.param("IFNGR1", marks=pytest.mark.slow)])
+def test_the_models_predict_it_without_having_seen_the_gene(shared_data: Path, gene: str) -> None:
+    from encoders.perturbation import knockout, predict
+
+    found = knockout(shared_data / THP1, [gene])
+    place = {name: i for i, name in enumerate(found.genes)}
+    responders = ["STAT1", "PSMB9", "UBE2L6", "APOBEC3G"]
+    assert all(found.changes[place[name]] < 0 for name in responders)
+    made = found.prediction
+    assert made.measured.value > made.measured.baseline_value
+    assert found.observed is not None
+    assert "the prediction was made without these cells" in made.notes
+    if gene == "IFNGR1":
+        assert predict(shared_data / THP1, [gene]) == made
+
+
+@pytest.mark.shared
+@pytest.mark.assets
+@pytest.mark.models
+def test_a_gene_of_which_nothing_is_known_is_refused(shared_data: Path) -> None:
+    from encoders.perturbation import predict
+
+    with pytest.raises(UnknownTerm, match="nothing is known of XIST"):
+        predict(shared_data / THP1, ["XIST"])
+    with pytest.raises(UnknownTerm, match="no human gene is called 'NOTAGENE'"):
+        predict(shared_data / THP1, ["NOTAGENE"])
+    with pytest.raises(BadInput, match="no model is called 'oracle'"):
+        predict(shared_data / THP1, ["STAT2"], use="oracle")
+    with pytest.raises(BadInput, match="gears is a trained model"):
+        predict(shared_data / THP1, ["STAT2"], use="gears")
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+@pytest.mark.assets
+@pytest.mark.models
+def test_a_gene_without_go_terms_is_placed_by_its_text(shared_data: Path) -> None:
+    from encoders.perturbation import knockout
+
+    found = knockout(shared_data / NORMAN, ["IER5L"], cells="dataset=norman19")
+    assert any(
+        "IER5L has no GO terms; it is placed by its text" in n for n in found.prediction.notes
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+@pytest.mark.assets
+@pytest.mark.models
+def test_the_choice_never_falls_below_the_mean_profile(shared_data: Path) -> None:
+    """By more than a standard error, on any of the questions of the suite."""
+    from training.evaluate_perturb import perturb
+
+    report = perturb(shared_data)
+    above = {k: f for k, f in report.figures.items() if "above the mean profile" in k}
+    assert len(above) == 5
+    for name, figure in above.items():
+        assert figure.spread is not None
+        assert figure.value >= -figure.spread, name
+    sure = [f.value for k, f in report.figures.items() if "Spearman" in k]
+    assert min(sure) > 0.2
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    from encoders.perturbation_store import load_stored
+
+    with pytest.raises(BadFile, match="holds no perturb that can be read"):
+        load_stored(tmp_path)
