@@ -57,10 +57,10 @@ class ModelConfig:
     size that the channels' part of a gene starts with; its own part has about .3.
     """
 
-    width: int = 128
+    width: int = 64
     layers: int = 2
     heads: int = 4
-    inner: int = 256
+    inner: int = 128
     gene_width: int = 64
     dropout: float = 0.1
     bag: bool = True

@@ -101,7 +101,7 @@ class GeneTokenConfig:
     weights: Weights = field(default_factory=Weights)
     channels: tuple[str, ...] = CHANNELS
     control: Control = ""
-    batch: int = 64
+    batch: int = 32
     each: int = 4
     masked: float = masked.MASKED
     hide: float = 0.2
@@ -111,7 +111,7 @@ class GeneTokenConfig:
     text_prototypes: bool = True
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=1000, learning_rate=1e-3, weight_decay=0.05, warmup=0.1, save_every=200, threads=1
+            steps=600, learning_rate=2e-3, weight_decay=0.05, warmup=0.1, save_every=100, threads=1
         )
     )
 

@@ -55,7 +55,7 @@ def encoder(
     ] = Path("encoder"),
     steps: Annotated[
         int | None,
-        typer.Option(help="Steps of the optimiser.", show_default="300; gene-tokens 1000", min=1),
+        typer.Option(help="Steps of the optimiser.", show_default="300; gene-tokens 600", min=1),
     ] = None,
     top: Annotated[
         int, typer.Option(help="gene-text: highest genes of a cell that count.", min=1)
@@ -112,7 +112,7 @@ def encoder(
         rows: Any = "" if control is Control.none else control.value
         return gene_tokens(
             Asked(
-                cells, label, output, tokens, steps or 1000, property or [], donor, hold_out,
+                cells, label, output, tokens, steps or 600, property or [], donor, hold_out,
                 without or [], table or [], regulation,
                 rows, seconds,
             ),
