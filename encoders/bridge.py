@@ -6,9 +6,9 @@ what is said *not* to hold and what follows from what is known (ancestors) is ne
 
 By default the genes most like the one asked about vote for their own links
 (:mod:`encoders.linkneighbours`): alike in name, in annotations of other kinds and in the proteins
-that theirs binds. It is the default because it was measured to find more links of unseen genes than
-the trained bridge, alone or with it (docs/experiments/bridge.md); a trained bridge
-(:mod:`encoders.bridgenet`) may vote too. A mouse gene is described by its human orthologue.
+that theirs binds. It is the default because a trained bridge (:mod:`encoders.bridgenet`) finds
+fewer links of unseen genes alone and hardly more with it (docs/experiments/bridge.md); one may
+vote too. A mouse gene is described by its human orthologue.
 Answers follow from the graph and the shipped vectors alone: the same everywhere, without torch.
 """
 

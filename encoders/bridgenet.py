@@ -42,8 +42,9 @@ class BridgeNet:
     """A trained bridge.
 
     ``tensors`` are the parameters by name; ``tail.RELATION`` [tails, d] are the tails, projected
-    and of unit length, ``bias.RELATION`` [tails] what is added to their logits. ``tails`` are their
-    ids by relation; ``document`` is what was written with them.
+    and of unit length, ``bias.RELATION`` [tails] what is added to their logits, ``text.RELATION``
+    the projection of labels. ``tails`` are their ids by relation; ``document`` is what was written
+    with them.
     """
 
     tensors: Mapping[str, Array]
@@ -134,6 +135,14 @@ class BridgeNet:
         logits = self.logits(features, relation)
         logits = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(logits / logits.sum(axis=1, keepdims=True))
+
+    def unseen(self, features: Array, relation: str, texts: Array) -> NDArray[np.float64]:
+        """Cosines [n, tails] to tails that the relation was not trained on, by their text alone.
+
+        ``texts`` are unit vectors of their labels, centred as those of the training were.
+        """
+        tails = _units(np.asarray(texts @ self.tensors[f"text.{relation}"].T, np.float32))
+        return np.asarray(self.heads(features, relation) @ tails.T, dtype=np.float64)
 
     def logits(self, features: Array, relation: str) -> NDArray[np.float64]:
         """Cosine over temperature, plus the bias of the tail, [n, tails]."""

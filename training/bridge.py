@@ -306,6 +306,8 @@ def _net(
         for name, rows in texts.items():
             tensors[f"tail.{name}"] = model.tails(rows, name).numpy()
             tensors[f"bias.{name}"] = model.bias[name].numpy().copy()
+            weight = model.state_dict()[f"text.{name}.weight"].numpy()
+            tensors[f"text.{name}"] = weight * np.float32(_SCALE)
     document = {
         "version": VERSION,
         "relations": list(material.links),

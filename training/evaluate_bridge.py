@@ -159,8 +159,8 @@ def trained(
         wanted["bridge, published"] = BridgeConfig(negatives="paired", seed=seed)
     nets = {}
     for name, config in wanted.items():
-        told = f"{material.name}-{part}-{config.negatives}".replace(" ", "-")
-        folder = kept / "training" / told if kept else None
+        told = "-".join([material.name, *material.links, str(part), config.negatives])
+        folder = kept / "training" / told.replace(" ", "-") if kept else None
         nets[name] = train(material, config, (part,), folder, show=progress)[0]
     return nets
 
@@ -306,9 +306,9 @@ def write_figures(
     """Write those of some targets beside the shipped vectors; the others stay as they are."""
     from encoders.bridge import FIGURES
 
-    file = folder / FIGURES
+    file, made = folder / FIGURES, figures(graph, targets)
     held = json.loads(file.read_text("utf-8"))["figures"] if file.exists() else {}
-    held |= figures(graph, targets)
+    held |= made
     releases = {one: graph.releases[one].version for one in ("GOA-human", "HPO", "HGNC")}
     document = {"figures": dict(sorted(held.items())), "releases": releases}
     file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

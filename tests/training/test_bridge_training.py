@@ -146,6 +146,11 @@ def test_numpy_gives_what_torch_gives(tmp_path: Path) -> None:
     assert read.heads(x, "component") == pytest.approx(heads.numpy(), abs=2e-5)
     assert read.logits(x, "component") == pytest.approx(logits.numpy(), rel=1e-3, abs=1e-3)
     assert read.probabilities(x, "component").sum(axis=1) == pytest.approx(1)
+    # No tail has learnt a vector of its own yet: its text alone gives the same.
+    by_text = read.unseen(x, "component", made.tails["component"])
+    near = read.heads(x, "component") @ read.tensors["tail.component"].T
+    assert by_text + 0 * near == pytest.approx(by_text)
+    assert by_text.shape == near.shape
     with pytest.raises(BadInput, match="was trained on function, component"):
         read.heads(x, "disease")
     (tmp_path / "bridge.safetensors").write_bytes(b"other")
