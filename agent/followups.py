@@ -221,7 +221,7 @@ def _elliptic(question: str, turns: Sequence[Turn], names: Names) -> Meant | Non
     if _PARENT.match(rest):
         return _of_parent(last, names)
     notes: list[str] = []
-    rest, lacking = _with_ordinals(rest, last, names, notes)
+    rest, lacking = _with_ordinals(rest, turns, names, notes)
     if lacking:
         return Meant(lacking=lacking)
     mentions = ground(rest, names.graph)
@@ -387,14 +387,30 @@ def _among(match: re.Match[str], turns: Sequence[Turn]) -> Meant:
 # --- references ----------------------------------------------------------------------------------
 
 
-def _with_ordinals(text: str, last: Turn, names: Names, notes: list[str]) -> tuple[str, str]:
+def _list_meant(turns: Sequence[Turn]) -> tuple[Curie, ...]:
+    """The list that "the third one" counts: after "the second one", the list that this was of.
+
+    A turn that asked of one term of the list before it went into that list, and did not leave it.
+    """
+    place = len(turns) - 1
+    while place and len(turns[place].terms) == 1:
+        before = turns[place - 1].listed
+        if len(before) < 2 or turns[place].terms[0] not in before:
+            break
+        place -= 1
+    return turns[place].listed or turns[place].terms
+
+
+def _with_ordinals(
+    text: str, turns: Sequence[Turn], names: Names, notes: list[str]
+) -> tuple[str, str]:
     """Put ids for "the second one"; also what is lacking where there are not so many."""
     lacking = ""
+    pool = _list_meant(turns)
 
     def put(match: re.Match[str]) -> str:
         nonlocal lacking
         place, noun = _ORDINALS[match[1].lower()], (match[2] or "one").lower()
-        pool = last.listed or last.terms
         fitting = [term for term in pool if LETTERS[names.category(term)] in _NOUNS[noun]]
         if not -len(fitting) <= place < len(fitting):
             many = "none" if not fitting else f"only {len(fitting)}"
@@ -409,7 +425,7 @@ def _with_ordinals(text: str, last: Turn, names: Names, notes: list[str]) -> tup
 def _replaced(question: str, turns: Sequence[Turn], names: Names, *, cells: bool) -> Meant:
     """Put ids for references, the strictest kind first."""
     last, notes = turns[-1], list[str]()
-    text, lacking = _with_ordinals(question, last, names, notes)
+    text, lacking = _with_ordinals(question, turns, names, notes)
     if lacking:
         return Meant(lacking=lacking)
     on_cells = last.tool.startswith(CELLS)

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from agent.facts import Facts, Found
-from agent.kinds import development, genes, hierarchy, markers, predictions, relations, terms
+from agent.kinds import (
+    development,
+    genes,
+    hierarchy,
+    linking,
+    markers,
+    predictions,
+    relations,
+    terms,
+)
 from kg.terms import Curie
 
 __all__ = ["TOOLS", "Tool"]
@@ -104,7 +113,7 @@ TOOLS: Mapping[str, Tool] = _tools(
     Tool("orthologues", "Gene A's orthologues.", genes.orthologues, ("G",)),
     Tool("annotated", "Whether gene A is annotated to term B.", genes.annotated, ("G", "PFLD")),
     Tool("genes_of", "The genes annotated to term A.", genes.genes_of, (_TERM,)),
-    Tool("genes_linking", "The genes tied to both A and B.", genes.genes_linking, _TERMS),
+    Tool("genes_linking", "The genes tied to both A and B.", linking.genes_linking, _TERMS),
     Tool("holds", "Which relations join A and B directly.", relations.holds, _TWO),
     Tool("count_subtypes", "How many kinds A has.", relations.count_subtypes, (_TERM,)),
     Tool("count_supertypes", "How many parents A has.", relations.count_supertypes, (_TERM,)),

@@ -39,7 +39,6 @@ __all__ = [
     "diseases",
     "function",
     "gene_in_type",
-    "genes_linking",
     "genes_of",
     "ligands",
     "link",
@@ -469,36 +468,3 @@ def _of_narrower(facts: Facts, term: Curie) -> list[Finding]:
     for _, form, rows in found[:_FORMS]:
         findings.append(fact(facts, form, GENE_DISEASE, rows, inverse=True))
     return findings
-
-
-def genes_linking(facts: Facts, a: Curie, b: Curie) -> Found:
-    """Which genes are tied to both terms."""
-    left, right = _genes(facts, a), _genes(facts, b)
-    shared = sorted(
-        left.keys() & right.keys(), key=lambda gene: (-left[gene].score - right[gene].score, gene)
-    )
-    if not shared:
-        return none_found(
-            f"no gene of the loaded releases is tied to both {facts.label(a)} and {facts.label(b)}"
-        )
-    findings = []
-    for side, genes in ((a, left), (b, right)):
-        chosen = [genes[node] for node in shared[: facts.shown]]
-        for predicate in dict.fromkeys(n.predicate for n in chosen):
-            rows = [n for n in chosen if n.predicate == predicate]
-            findings.append(fact(facts, side, predicate, rows, inverse=True))
-    note = (
-        []
-        if len(shared) <= facts.shown
-        else [f"The {facts.shown} best supported of {len(shared)} shared genes are named."]
-    )
-    return Found(tuple(findings), tuple(note))
-
-
-def _genes(facts: Facts, term: Curie) -> dict[Curie, Neighbour]:
-    predicates = (*FUNCTIONS, GENE_DISEASE, MARKER_OF)
-    found, _ = facts.around(term, predicates, "in", categories=(Category.GENE,), limit=5000)
-    best: dict[Curie, Neighbour] = {}
-    for neighbour in found:
-        best.setdefault(neighbour.term.id, neighbour)
-    return best

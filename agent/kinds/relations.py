@@ -82,7 +82,10 @@ def same(facts: Facts, a: Curie, b: Curie) -> Found:
     found = terms.names(facts, a)
     if not found.findings:
         return found
-    first = replace(found.findings[0], lead="Yes, one term has both names")
+    term = facts.names.term(a)
+    every = tuple(dict.fromkeys(s.text for s in term.synonyms)) if term else ()
+    statement = replace(found.findings[0].statement, quotes=every[: 2 * facts.shown])
+    first = replace(found.findings[0], statement=statement, lead="Yes, one term has both names")
     return replace(found, findings=(first, *found.findings[1:]))
 
 

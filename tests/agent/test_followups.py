@@ -35,6 +35,17 @@ def test_references(small: KnowledgeGraph, question: str, before: Turn, text: st
     assert resolve(question, [before], small).text == text
 
 
+def test_the_third_one_counts_the_list_that_the_second_one_was_of(small: KnowledgeGraph) -> None:
+    kinds = turn("subtypes", LYMPHOCYTE, listed=(T, B, CD8))
+    second = turn("definition", B)
+    assert resolve("What is the third one?", [kinds, second], small).text == f"What is {CD8}?"
+    # A list of its own, made of the second one, does not take the place of the first.
+    asked = turn("markers", B, listed=(MS4A1, GZMB))
+    assert resolve("What is the third one?", [kinds, asked], small).text == f"What is {CD8}?"
+    other = turn("subtypes", LYMPHOCYTE, listed=(T, B))
+    assert resolve("What is the second one?", [kinds, other], small).text == f"What is {B}?"
+
+
 def test_its_markers_are_those_of_a_cell_type_even_after_a_gene(small: KnowledgeGraph) -> None:
     turns = [turn("definition", B), turn("function", GZMB)]
     assert resolve("What are its markers?", turns, small).text == f"What are the markers of {B}?"
