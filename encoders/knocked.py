@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,9 @@ NONE = "none"
 
 _NAME = "knockout"
 _VERSION = 1
-_IMAGES = "image-encoder"  # folder of a vision transformer that was trained here
+IMAGE_ENCODER = "image-encoder"
+"""Folder of a vision transformer that was trained with the model."""
+
 _MOST_PROMPTS = 16  # pseudo-cells, or images, that are asked about one by one
 
 
@@ -63,7 +65,9 @@ class KnockedOut:
     """A trained model with its encoders and its figures.
 
     ``labels`` are the genes that it knows, by modality, control cells among them as ``NONE``;
-    ``measured`` holds one figure by modality.
+    ``measured`` holds one figure by modality. ``bias`` is added to the log probability of each
+    gene: the language model likes some names better than others whatever it sees, and training
+    inputs say by how much (T. Zhao et al. 2021, arXiv:2102.09690); 0 where it holds none.
     """
 
     model: MultimodalModel
@@ -72,6 +76,7 @@ class KnockedOut:
     panel: Panel | None = None
     images: image.ImageEncoder | None = None
     release: str = ""
+    bias: Mapping[str, float] = field(default_factory=dict)
 
     def features(
         self,
@@ -119,6 +124,7 @@ class KnockedOut:
         names = tuple(sorted({label for name in used for label in self.labels[name]}))
         asked = [Asked(QUESTION, one, tuple(passages), PREFIX) for one in features]
         scores = self.model.score(asked, [answer_of(name) for name in names])
+        scores = scores + np.array([self.bias.get(name, 0.0) for name in names])
         top = scores.max(1, keepdims=True)
         return names, scores - top - np.log(np.exp(scores - top).sum(1, keepdims=True))
 
@@ -147,7 +153,7 @@ class KnockedOut:
         order = np.argsort(-share, kind="stable")
         ranked = tuple(
             Predicted(names[i], "no gene (control cells)" if names[i] == NONE else names[i],
-                      round(float(share[i]), 6))
+                      round(float(share[i]), 2))
             for i in order
         )  # fmt: skip
         used = {name for one in features for name in one}
@@ -193,6 +199,7 @@ class KnockedOut:
             "labels": {k: list(v) for k, v in self.labels.items()},
             "measured": {k: asdict(v) for k, v in self.measured.items()},
             "images": images,
+            "bias": dict(self.bias),
             "about": about or {},
         }
         text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
@@ -224,12 +231,13 @@ class KnockedOut:
             tensors, own = checkpoint.load(folder, "panel")
             panel = Panel.of(own["genes"], tensors)
         if "image" in labels:
-            encoder = image.load(document["images"] or folder / _IMAGES)
+            encoder = image.load(document["images"] or folder / IMAGE_ENCODER)
             checkpoint.expect(
                 encoder.identity, about["encoder"].get("image", {}), "the image encoder",
                 "use the one that the model was trained with",
             )  # fmt: skip
-        return cls(model, labels, measured, panel, encoder, str(about["sha256"])[:12])
+        bias = {str(k): float(v) for k, v in document["bias"].items()}
+        return cls(model, labels, measured, panel, encoder, str(about["sha256"])[:12], bias)
 
 
 @lru_cache(maxsize=2)

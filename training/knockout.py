@@ -87,7 +87,7 @@ class KnockoutConfig:
     )
     teach: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=150, learning_rate=1e-3, weight_decay=0.1, warmup=0.1, save_every=30, threads=1
+            steps=45, learning_rate=2e-3, weight_decay=0.1, warmup=0.1, save_every=15, threads=1
         )
     )
 

@@ -19,7 +19,7 @@ from training.knockout_data import Labels
 
 __all__ = ["PENALTIES", "Ranked", "centroids", "joined", "largest", "regression"]
 
-PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+PENALTIES = (1e-4, 1e-3, 1e-2)
 """Inverse penalties that the regression chooses from."""
 
 FIVE = 5

@@ -33,6 +33,7 @@ __all__ = [
     "pools",
     "read_image_screen",
     "read_screen",
+    "without",
 ]
 
 CONTROLS = (
@@ -155,6 +156,12 @@ def _named(labels: Sequence[str], control: str | None, where: str) -> Labels:
         raise BadInput(f"{where} has no control cells ({control or 'of a usual name'}; there are: "
                        f"{shown}); name them: --control NAME")  # fmt: skip
     return np.array([NONE if one in called else one for one in labels], object)
+
+
+def without(screen: ImageScreen, rows: NDArray[np.bool_]) -> ImageScreen:
+    """The images that are not among the rows."""
+    pictures = Pictures(screen.pictures.values[~rows], screen.pictures.channels)
+    return ImageScreen(pictures, screen.labels[~rows], screen.guides[~rows])
 
 
 def folds(labels: Labels, guides: Labels, n: int = 4) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PENALTIES", "FittedPanel", "fit_panel"]
 
-PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3)
+PENALTIES = (3e-4, 1e-3, 3e-3)
 """Inverse penalties that are tried; left-out guides choose."""
 
 PARTS = 3

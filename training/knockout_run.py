@@ -7,9 +7,10 @@ measured: nothing is trained again on the guides that were held out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,10 +37,17 @@ from training.knockout_baselines import Ranked, centroids, largest, regression
 from training.knockout_data import ImageScreen, Labels, Screen, folds, pools
 from training.knockout_panel import fit_panel
 
-__all__ = ["Inputs", "alone", "image_tokens", "inputs_of", "learn", "score", "through", "untrained"]
+__all__ = ["Inputs", "alone", "calibrated", "image_tokens", "inputs_of", "learn", "score",
+           "through", "untrained"]  # fmt: skip
 
-DRAWN = 3_000
+DRAWN = 1_500
 """Pseudo-cells that the baselines learn from, drawn as the model's are."""
+
+CALIBRATING = 24
+"""Training inputs whose mean answer sets the bias; the language model reads them all."""
+
+SINGLES = 4_000
+"""Single training cells that the baselines learn from, where there are more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +132,27 @@ def learn(
         align(model, sources, config, folder, show=show)
     if "teach" in steps:
         done = teach(model, sources, config, folder, show=show, seconds=seconds).finished
-    return KnockedOut(model, labels, {}, panel, images[1] if images else None), done
+    made = KnockedOut(model, labels, {}, panel, images[1] if images else None)
+    return (calibrated(made, sources, config) if steps and done else made), done
+
+
+def calibrated(
+    knocked: KnockedOut, sources: Sequence[Source], config: KnockoutConfig
+) -> KnockedOut:
+    """With a bias that brings the mean answer over training inputs to their labels' shares.
+
+    Each modality has its own labels; one that two of them share gets the mean of its two biases.
+    """
+    found: dict[str, list[float]] = {}
+    for source in sources[: len(knocked.labels)]:
+        draw = np.random.default_rng([config.align.seed, 3_000])
+        inputs, _ = source.draw(draw, CALIBRATING)
+        _, labels = source.draw(draw, 4_000)
+        names, logs = knocked.log_probabilities(inputs)
+        for name, mean in zip(names, logs.mean(0), strict=True):
+            share = (labels.count(name) + 1) / (len(labels) + len(names))
+            found.setdefault(name, []).append(float(np.log(share) - mean))
+    return replace(knocked, bias={k: round(float(np.mean(v)), 4) for k, v in found.items()})
 
 
 class _SameGene:
@@ -196,7 +224,9 @@ def inputs_of(
         asked = pools(scores[part == held], screen.labels[part == held],
                       screen.guides[part == held], seed)  # fmt: skip
     else:
-        learnt = (scores[kept], screen.labels[kept], screen.guides[kept])
+        own = np.flatnonzero(kept)
+        own = np.sort(draw.choice(own, min(SINGLES, len(own)), replace=False))
+        learnt = (scores[own], screen.labels[own], screen.guides[own])
         asked = (scores[part == held], screen.labels[part == held], screen.guides[part == held])
     known = np.isin(asked[1], knocked.labels["gene"])
     rows = np.flatnonzero(known)
@@ -260,6 +290,9 @@ def score(learnt: Inputs, test: Inputs, own: Mapping[str, Ranked]) -> dict[str, 
     }
 
 
-def untrained(config: KnockoutConfig) -> KnockoutConfig:
-    """The same model with another start, for the control that is never trained."""
-    return replace(config, align=replace(config.align, seed=config.align.seed + 1_000))
+def untrained(knocked: KnockedOut, config: KnockoutConfig) -> KnockedOut:
+    """The same encoders before resamplers that were never trained: a control."""
+    resamplers: Any = knocked.model.resamplers
+    widths = {name: one.config.width_in for name, one in resamplers.items()}
+    model = build(knocked.model.language, widths, config, config.align.seed + 1_000)
+    return replace(knocked, model=model, bias={})

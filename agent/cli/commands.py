@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
         train_bridge,
         train_encoder,
         train_instruct,
+        train_knockout,
         train_perturb,
     )
 
@@ -60,5 +61,6 @@ def register(app: typer.Typer) -> None:
     train.app.command("bridge")(train_bridge.bridge)
     train.app.command("encoder")(train_encoder.encoder)
     train.app.command("instruct")(train_instruct.instruct)
+    train.app.command("knockout")(train_knockout.knockout)
     train.app.command("perturb")(train_perturb.perturb)
     app.add_typer(train.app, name="train")

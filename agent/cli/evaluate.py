@@ -37,7 +37,8 @@ def evaluate(
 ) -> None:
     """Measure the product: figures beside their baselines, with spread, versions and seed.
 
-    Suites: annotation, bridge, calibration, cells, llm, markers, novelty, perturb, qa, retrieval.
+    Suites: annotation, bridge, calibration, cells, knockout, llm, markers, novelty, perturb,
+    phenotypes, qa, retrieval.
     """
     chosen = suites or list(SUITES)
     if unknown := [name for name in chosen if name not in SUITES]:
@@ -88,6 +89,12 @@ def _cells(folder: Path) -> Report:
     return cell_search(folder, read, known.sets, known.hierarchy, seed=options.seed)
 
 
+def _knockout(folder: Path) -> Report:
+    from training.evaluate_knockout import knockout
+
+    return knockout(folder, seed=options.seed)
+
+
 def _llm(folder: Path) -> Report:
     from training.evaluate_llm import llm
 
@@ -110,6 +117,12 @@ def _perturb(folder: Path) -> Report:
     from training.evaluate_perturb import perturb
 
     return perturb(folder, seed=options.seed)
+
+
+def _phenotypes(folder: Path) -> Report:
+    from training.image_evaluation import phenotypes
+
+    return phenotypes(folder, seed=options.seed)
 
 
 def _qa(folder: Path) -> Report:
@@ -141,10 +154,12 @@ SUITES: dict[str, Callable[[Path], Report]] = {
     "bridge": _bridge,
     "calibration": _calibration,
     "cells": _cells,
+    "knockout": _knockout,
     "llm": _llm,
     "markers": _markers,
     "novelty": _novelty,
     "perturb": _perturb,
+    "phenotypes": _phenotypes,
     "qa": _qa,
     "retrieval": _retrieval,
 }
