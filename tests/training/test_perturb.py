@@ -139,7 +139,7 @@ def test_the_direction_loss_has_a_gradient() -> None:
         predicted, torch.tensor([[[-1.0]]]), torch.zeros(1), torch.ones(1, 1),
         config(direction=1.0, gamma=200.0),
     )  # fmt: skip
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert predicted.grad is not None
     assert predicted.grad.item() > 0
 
@@ -199,7 +199,7 @@ def test_a_trained_model_is_read_back_as_it_was(tmp_path: Path) -> None:
 def test_a_network_is_taken_only_where_it_wins_beyond_chance() -> None:
     cells, nodes = simulated()
     model = Gears(GearsConfig(width=8), np.zeros((20, 20), np.float32), 6)
-    scores = {(g,): 0.5 + 0.01 * i for i, g in enumerate(GENES)}
+    scores: dict[tuple[str, ...], float] = {(g,): 0.5 + 0.01 * i for i, g in enumerate(GENES)}
     measured = Measured("delta-Pearson", 0.5, "mean profile", 0.3, "simulated", 6)
     made = Stored(cells.screen, Network(model, nodes, GENES), measured, scores)
     assert made.beats(dict.fromkeys(scores, 0.3))

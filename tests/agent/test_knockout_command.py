@@ -1,0 +1,86 @@
+"""``celloquy knockout`` and the graph facts beside its predictions."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.knockoutfacts import facts
+from kg.embedded import EmbeddedGraph
+
+ROOT = Path(__file__).parents[2]
+STAT2, JAK2, MDH2 = "HGNC:11363", "HGNC:6192", "HGNC:6971"
+THP1 = "perturbation/papalexi2021_eccite_thp1_crisprko_dev_counts.h5ad"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "celloquy", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.assets
+def test_facts_agree_or_disagree_by_the_direction(real: EmbeddedGraph) -> None:
+    source = [(STAT2, "STAT2")]
+    (lost,) = facts(real, source, [(JAK2, "JAK2", -0.8)])
+    (risen,) = facts(real, source, [(JAK2, "JAK2", 0.8)])
+    (made,) = facts(real, source, [(JAK2, "JAK2", 0.8)], gain=True)
+    assert (lost.verdict, risen.verdict, made.verdict) == ("agrees", "disagrees", "agrees")
+    assert "JAK-STAT" in lost.words
+    stated = {(edge.subject, edge.object) for edge in lost.edges}
+    assert {gene for gene, _ in stated} == {STAT2, JAK2}
+    assert all(edge.evidence_code and not edge.negated for edge in lost.edges)
+
+
+@pytest.mark.assets
+def test_a_gene_without_a_joining_fact_is_left_out(real: EmbeddedGraph) -> None:
+    assert facts(real, [(STAT2, "STAT2")], [(MDH2, "MDH2", 0.3), (STAT2, "STAT2", -1.0)]) == []
+
+
+@pytest.mark.shared
+@pytest.mark.assets
+@pytest.mark.models
+def test_the_command_tells_predicted_from_observed(shared_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "stat2.svg"
+    done = run("knockout", "STAT2", "--h5ad", str(shared_data / THP1), "--json", "--limit", "8",
+               "--plot", str(picture), "--quiet")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["kind"] == "prediction"
+    assert found["measured"]["value"] > found["measured"]["baseline_value"]
+    assert len(found["changes"]) == 8
+    assert {"predicted", "observed", "expected_error"} <= set(found["changes"][0])
+    sizes = [abs(row["predicted"]) for row in found["changes"]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(fact["edges"] for fact in found["facts"])
+    drawn = picture.read_text()
+    assert "observed in the file" in drawn
+    assert "delta-Pearson" in drawn
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("STAT2", "--h5ad", "absent.h5ad"), "absent.h5ad"),
+        (("STAT2", "--h5ad", "absent.h5ad", "--plot", "picture.gif"), "ends on .svg, .png or .pdf"),
+    ],
+)
+@pytest.mark.assets
+def test_what_cannot_be_used_is_one_line(arguments: tuple[str, ...], told: str) -> None:
+    done = run("knockout", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert told in done.stderr
+
+
+def test_help_of_both_commands_says_what_they_give() -> None:
+    assert "the measured worth of the prediction" in " ".join(
+        run("knockout", "--help").stdout.split()
+    )
+    assert "measure it on left-out genes" in " ".join(
+        run("train", "perturb", "--help").stdout.split()
+    )
