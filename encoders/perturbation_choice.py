@@ -122,8 +122,8 @@ def cases(sets: Sequence[Sequence[str]], size: int, unseen: int, most: int = MOS
 
     A case that cannot be made so is no case: the list may be shorter than the screen, or empty.
 
-    >>> cases((("A",), ("B",), ("A", "B"), ("C",)), 1, 1)[0]
-    Case(row=0, kept=(1, 3))
+    >>> cases((("A",), ("B",), ("A", "B"), ("C",), ("D",)), 1, 1)[0]
+    Case(row=0, kept=(1, 3, 4))
     """
     found = []
     for row, some in enumerate(sets):

@@ -135,7 +135,7 @@ def _strongest(weights: NDArray[np.float32], k: int) -> NDArray[np.float32]:
 def normalised(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """``D^-1/2 (A + I) D^-1/2``, where D sums what flows into a node.
 
-    >>> normalised(np.array([[0, 1], [1, 0]], np.float32)).tolist()
+    >>> normalised(np.array([[0, 1], [1, 0]], np.float32)).round(3).tolist()
     [[0.5, 0.5], [0.5, 0.5]]
     """
     looped = weights + np.eye(len(weights), dtype=np.float32)
