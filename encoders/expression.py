@@ -54,7 +54,8 @@ class ModelConfig:
     (scPRINT), or ``joined``: the head's output, the state of the cell type's token and the mean of
     the genes'. With ``bag`` the special tokens start from the mean of the cell's genes weighted by
     their levels, so that what a linear method sees is there from the first step. ``facts`` is the
-    size that the channels' part of a gene starts with; its own part has about .3.
+    size that the channels' part of a gene starts with; its own part has about .3. With ``unseen``
+    genes that no training cell had are read by their channels; without, they are passed over.
     """
 
     width: int = 64
@@ -65,6 +66,7 @@ class ModelConfig:
     dropout: float = 0.1
     bag: bool = True
     facts: float = 0.2
+    unseen: bool = True
     said: Said = "joined"
 
     def __post_init__(self) -> None:
@@ -325,6 +327,9 @@ class GeneTokens:
                 twice = next(gene for gene in key if key.count(gene) > 1)
                 raise BadInput(f"{twice} is the name of several columns; expected each gene once")
             found = np.array([self._place.get(gene, -1) for gene in key], dtype=np.int64)
+            if not self.model.config.unseen:
+                own = np.asarray(self.model.own_row)
+                found[own[np.maximum(found, 0)] == 0] = -1
             self._asked = (key, found)
         return self._asked[1]
 

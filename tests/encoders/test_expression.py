@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,16 @@ def test_a_gene_without_a_vector_of_its_own_is_known_by_its_channels() -> None:
         model.alpha = 0.0
         assert torch.allclose(model.gene_vectors(torch.from_numpy(place[1:2]))[0], neither)
         assert not torch.allclose(model.gene_vectors(torch.from_numpy(place[:1]))[0], own)
+
+
+def test_unseen_genes_may_be_passed_over() -> None:
+    """NKG7 has no vector of its own: a cell of it alone is then like an empty one."""
+    one = np.zeros((2, 8), dtype=np.float32)
+    one[0, GENES.index("NKG7")] = 2.0
+    reads = made().encode(sp.csr_array(one), GENES)
+    passed = made(replace(SMALL, unseen=False)).encode(sp.csr_array(one), GENES)
+    assert np.abs(reads[0] - reads[1]).max() > 1e-3
+    assert np.abs(passed[0] - passed[1]).max() < 1e-6
 
 
 def test_forgotten_genes_keep_their_channels() -> None:
