@@ -152,7 +152,7 @@ def bridge(
         net = _net(model, of, table) if model else None
         chosen, result, others, described = _vote(of, source, head, found.symbol, links, table, net)
         ranked, rests = _ranked(of, source, result, others, known, limit)
-    notes = [*said, _NOTE]
+    notes = [*said, _NOTE, *([_CAUSES] if of.name == "disease" else [])]
     if features is not None:
         notes.append(f"the figure is that of gene names, not of {features.name}")
     prediction = Prediction(
@@ -171,6 +171,7 @@ _NOTE = (
     "a prediction, not a fact: the figure is for links, known today, of genes left out; links that "
     "nobody has stated yet cannot be scored"
 )
+_CAUSES = "the sources of genes and diseases do not tell causes from modifiers and risk factors"
 _WORDS = MappingProxyType(
     {
         "process": "biological processes",
@@ -204,7 +205,10 @@ def _head(id: Curie, symbol: str, graph: KnowledgeGraph) -> tuple[Curie, tuple[s
         )
     name = _label(graph, human[0])
     more = f", the best supported of {len(human)}" if len(human) > 1 else ""
-    return human[0], (f"{symbol} is described by its human orthologue {name}{more}",)
+    said = (
+        f"{symbol} is described by its human orthologue {name}{more}; the figure is of human genes"
+    )
+    return human[0], (said,)
 
 
 def _label(graph: KnowledgeGraph, id: Curie) -> str:

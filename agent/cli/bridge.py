@@ -118,7 +118,7 @@ def _statement(one: Neighbour) -> dict[str, Any]:
 def _text(found: Bridged) -> str:
     made = found.prediction
     lines = [f"{found.symbol} ({found.gene})", "", f"KNOWN: {_counted(found)}"]
-    lines += _table([_known_row(one) for one in found.known[:_SHOWN]])
+    lines += _table([_known_row(one, found) for one in found.known[:_SHOWN]])
     if len(found.known) > _SHOWN:
         lines.append(f"  ... and {len(found.known) - _SHOWN} more (--json has all)")
     lines += ["", f"PREDICTED, not known: {made.about}"]
@@ -141,14 +141,16 @@ def _counted(found: Bridged) -> str:
     return f"{n} statement{'s' if n > 1 else ''}, each with its evidence"
 
 
-def _known_row(one: Neighbour) -> tuple[str, ...]:
+def _known_row(one: Neighbour, found: Bridged) -> tuple[str, ...]:
     codes = dict.fromkeys(e.evidence_code for e in one.edges if e.evidence_code)
     edge = one.edge
     via = [q for q in edge.qualifiers if ":" in q and not q.startswith("source:")]
     cited = [*one.publications, *(via if not one.publications else [])]
     more = f" and {len(cited) - 2} more" if len(cited) > 2 else ""
+    # What is known of the orthologue is not known of the gene.
+    whose = "" if edge.subject == found.gene else f"human {found.described_by} "
     return (
-        f"  {one.relation}",
+        f"  {whose}{one.relation}",
         _cut(one.term.label),
         one.term.id,
         ", ".join(codes),
