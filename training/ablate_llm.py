@@ -1,6 +1,6 @@
 """What an alignment owes to each of its parts: trained anew without it, over seeds.
 
-``python -m training.ablate_llm WHAT --data FOLDER [--seeds N] [--steps N] [--only NAME]``; WHAT:
+``python -m training.ablate_llm WHAT --data FOLDER [--seeds N] [--steps N] [--sample N]``; WHAT:
 
 * positives: the original target (identity), the same label, and three graded by the ontology; all
   against the texts of the batch, two cells a label, so that the original is as it was;
@@ -77,8 +77,12 @@ def ablate(
     seeds: int,
     steps: int,
     only: Collection[str] = (),
+    sample: int = 0,
 ) -> Report:
-    """Train every variant, or those of ``only``, with every seed and score it."""
+    """Train every variant, or those of ``only``, with every seed and score it.
+
+    ``sample`` is of how many cells of each set, 0 for all.
+    """
     material = bench.material
     report = Report("llm", versions=versions("torch", "transformers"))
     report.notes.append(f"{what}: {seeds} seeds, {steps} steps")
@@ -97,7 +101,8 @@ def ablate(
                 unseen=material.unseen,
             )  # fmt: skip
             found.setdefault("development types: MRR", []).append(history.best)
-            for some in bench.sets:
+            for whole in bench.sets:
+                some = whole.sample(sample)[0] if sample else whole
                 terms = bench.terms(some.own)
                 rank = bench.rank(some, some.own, made.expected(some.vectors, terms, bench.tree))
                 for figure, value in (("R@1", rank.r1), ("Lin", rank.lin)):
@@ -119,11 +124,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--only", nargs="*", default=(), help="names of variants")
+    parser.add_argument("--sample", type=int, default=0, help="cells of each set; 0: all")
     given = parser.parse_args(arguments)
     bench = Bench(given.data, gather((), given.data), CellEncoder.shipped())
     report = ablate(
-        given.what, bench, load("local"), seeds=given.seeds, steps=given.steps, only=given.only
-    )
+        given.what, bench, load("local"), seeds=given.seeds, steps=given.steps, only=given.only,
+        sample=given.sample,
+    )  # fmt: skip
     sys.stdout.write(report.table() + "\n")
     return 0
 

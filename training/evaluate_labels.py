@@ -69,7 +69,8 @@ def evaluate(folder: Path, weights: Path, *, sample: int = SAMPLE, seed: int = 0
     report = Report("labels", versions=versions("torch", "transformers", "peft"), seed=seed)
     report.notes.append(f"{sample} cells of each set; LoRA rank {InstructConfig().rank}")
     for some in bench.sets:
-        part, genes = _sampled(some, sample, seed)
+        part, rows = some.sample(sample, seed)
+        genes = [] if some.name == UNSEEN else top_genes(some.parts[0], rows)
         ids = part.own
         labels = [bench.material.terms[one].label for one in ids]
         answers = [f" {naming(label)}" for label in labels]
@@ -94,14 +95,6 @@ def evaluate(folder: Path, weights: Path, *, sample: int = SAMPLE, seed: int = 0
             said = [ids[answers.index(f" {one}")] for one in written]
             _add(report, bench, part, f"{where}, written", name, said)
     return report
-
-
-def _sampled(some: Set, sample: int, seed: int) -> tuple[Set, list[str]]:
-    """Some cells, and their highest genes where they are of one file."""
-    rng = np.random.default_rng(seed)
-    rows = np.sort(rng.choice(len(some.truth), min(sample, len(some.truth)), replace=False))
-    part = Set(some.name, some.vectors[rows], tuple(some.truth[i] for i in rows), ())
-    return part, [] if some.name == UNSEEN else top_genes(some.parts[0], rows)
 
 
 def _likelihoods(model: SoftTokenModel, part: Set, answers: Sequence[str]) -> NDArray[np.float64]:

@@ -83,6 +83,12 @@ class Set:
         """Its types."""
         return tuple(sorted(set(self.truth)))
 
+    def sample(self, cells: int, seed: int = 0) -> tuple[Set, NDArray[np.int64]]:
+        """So many of its cells, without their profiles, and their places."""
+        rng = np.random.default_rng(seed)
+        rows = np.sort(rng.choice(len(self.truth), min(cells, len(self.truth)), replace=False))
+        return Set(self.name, self.vectors[rows], tuple(self.truth[i] for i in rows), ()), rows
+
 
 class Bench:
     """The three sets, the candidates, and the baselines on them.
@@ -310,11 +316,9 @@ def _as_text(
     report: Report, bench: Bench, some: Set, found: Aligned, sample: int, seed: int
 ) -> None:
     """The same cells for the aligned projector and for the model that reads gene names."""
-    rng = np.random.default_rng(seed)
-    rows = np.sort(rng.choice(len(some.truth), min(sample, len(some.truth)), replace=False))
+    part, rows = some.sample(sample, seed)
     ids = bench.candidates(some, restricted=True)
     labels = [term_text(term) for term in bench.terms(ids)]
-    part = Set(some.name, some.vectors[rows], tuple(some.truth[i] for i in rows), ())
     language = found.model.language
     plain = read_genes(language, top_genes(some.parts[0], rows), labels)
     nothing = read_genes(language, [""], labels)

@@ -78,15 +78,19 @@ def test_without_a_reference_an_embedding_says_who_is_near_whom(pbmc):
 
 
 def test_what_cannot_be_used_is_refused(pbmc):
+    few = pbmc[:60].copy()
+    few.obsm["X_zero"], few.obsm["X_one"] = np.zeros((60, 5)), np.ones((60, 5))
     for options, why in (
         ({"reference": "some"}, "needs vectors"),
         ({"encoder": "obsm:X_none"}, "X_none"),
+        ({"encoder": "obsm:X_zero"}, "X_zero is all zeros"),
+        ({"encoder": "obsm:X_one", "reference": "some"}, "the same for every cell"),
         ({"encoder": "nobody"}, "no encoder is named"),
         ({"encoder": "obsm:X_pca", "reference": "none"}, "no column"),
         ({"encoder": "obsm:X_pca", "reference": "phase"}, "names a cell type"),
     ):
         with pytest.raises(BadInput, match=why):
-            annotated(pbmc[:60].copy(), **options)
+            annotated(few, **options)
 
 
 def test_marker_lists_have_no_vectors(tmp_path, capsys):
@@ -110,3 +114,16 @@ def test_gene_texts_by_the_command_and_from_python(pbmc, tmp_path, capsys):
     assert copy.uns["celloquy"]["encoder"]["name"] == "markers+gene-text"
     with_labels = tl.annotate(some, encoder="gene-text", reference="bulk_labels", copy=True)
     assert with_labels.uns["celloquy"]["parameters"]["reference"] == "bulk_labels"
+
+
+@pytest.mark.models
+def test_the_language_model_core_speaks_by_names(pbmc):
+    pytest.importorskip("torch")
+    some = pbmc[:150].copy()
+    found = annotated(some, encoder="llm", smooth=False)
+    assert found.about.encoder == "markers+llm"
+    assert any("compared with the names of" in one for one in found.about.notices)
+    alone = annotated(some, smooth=False)
+    assert any(a != b for a, b in zip(found.ids(), alone.ids(), strict=True)), "it is heard"
+    with pytest.raises(BadInput, match="llm goes by the names of all types; leave out --reference"):
+        annotated(some, encoder="llm", reference="some")
