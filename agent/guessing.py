@@ -25,12 +25,13 @@ from agent.tokens import lemma
 from agent.tools import TOOLS, Tool
 from data.errors import Missing
 from encoders.routes import NONE, Guess, RouteClassifier, masked
+from kg.grounding import FUNCTION_WORDS
 from kg.mentions import Mention
 
-__all__ = ["LIKELY", "Guessed", "chosen", "guessed"]
+__all__ = ["Guessed", "chosen", "guessed"]
 
-LIKELY = 0.6
-"""Share of the options' likelihood from which a local model's choice is used."""
+SURELY_NOTHING = 0.9
+"""Probability from which the classifier's "nothing answers this" keeps a model from being asked."""
 
 TURNED = "_reversed"
 """What an option's name ends with where the question names the tool's second term first."""
@@ -45,11 +46,15 @@ _POINTING = frozenset({"these", "those", "this"})
 
 @dataclass(frozen=True, slots=True)
 class Guessed:
-    """A plan, or None, and what the trace says of it; ``note`` is what the answer tells of it."""
+    """A plan, or None, and what the trace says of it; ``note`` is what the answer tells of it.
+
+    ``settled`` is whether nobody else need be asked.
+    """
 
     plan: Plan | None
     why: str
     note: str = ""
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,9 @@ def guessed(question: str, mentions: Sequence[Mention], config: AskConfig) -> Gu
     guess = classifier(said.text, said.asked)
     heard = f"classifier {guess.probability:.2f}"
     if guess.tool == NONE:
-        return Guessed(None, f"{heard}: no kind of question that is answered here")
+        sure = guess.probability >= SURELY_NOTHING
+        why = f"{heard}: no kind of question that is answered here"
+        return Guessed(None, why, settled=sure)
     if not classifier.sure(guess):
         return Guessed(None, f"{heard}: perhaps {guess.tool}, which is not sure enough")
     if guess.strange:
@@ -128,14 +135,13 @@ def chosen(question: str, mentions: Sequence[Mention], config: AskConfig) -> Gue
         return Guessed(None, f"no choice: {said}")
     options = _options(said)
     listed = {name: _in_words(tool, order, said) for name, (tool, order) in options.items()}
-    ask = _chat_choice if is_remote(config.llm) else _local_choice
-    heard = within(config.write_seconds, lambda: Drafted(ask(config, said.text, listed)))
+    heard = within(config.write_seconds, lambda: _heard(config, question, listed))
     if heard.problem:
         return Guessed(None, f"{config.llm} chose nothing: {heard.problem}")
-    name = heard.text.strip().strip("`'\".*").strip()
-    if name not in options:
+    if heard.text not in options:
         return Guessed(None, f"{config.llm} chose none of the tools")
-    tool, order = options[name]
+    tool, order = options[heard.text]
+    name = heard.text
     if turned := turning(tool.name, said.words):
         return Guessed(None, f"{config.llm}: {name}, but it turns on {' '.join(turned)!r}")
     terms = tuple(said.mentions[place] for place in order)
@@ -160,7 +166,7 @@ def _question(question: str, mentions: Sequence[Mention]) -> _Question | str:
         return f"it turns on {' '.join(turned)!r}"
     if names := _names(question, [text for text, _ in parts]):
         return f"{' '.join(names)!r} is a name that was not read"
-    meant = tuple(dict.fromkeys(w for w in own if lemma(w) not in HARMLESS))
+    meant = tuple(dict.fromkeys(w for w in own if lemma(w) not in HARMLESS | FUNCTION_WORDS))
     return _Question(masked(parts), meant, asked.words, asked.mentions, asked.organism)
 
 
@@ -230,6 +236,26 @@ def _note(tool: Tool, terms: Sequence[Mention], by: str) -> str:
     return f"no rule reads this wording; it was taken ({by}) for: {asks}"
 
 
+def _heard(config: AskConfig, text: str, listed: Mapping[str, str]) -> Drafted:
+    """The one name of the list that the model says, asked twice, the second time from its end.
+
+    A model that does not know takes what stands in a certain place; what it says of both lists
+    it has read.
+    """
+    assert config.llm is not None
+    ask = _chat_choice if is_remote(config.llm) else _local_choice
+    first = _name(ask(config, text, listed))
+    if first not in listed:
+        return Drafted(NOTHING)
+    again = _name(ask(config, text, dict(reversed(list(listed.items())))))
+    return Drafted(first if again == first else NOTHING)
+
+
+def _name(reply: str) -> str:
+    """A reply without the marks around it; more than a name is none."""
+    return reply.strip().strip("`'\"*.").strip()
+
+
 def _chat_choice(config: AskConfig, text: str, listed: Mapping[str, str]) -> str:
     assert config.llm is not None
     model = chat_model(config.llm, CHOICE_TOKENS, config.write_seconds)
@@ -237,17 +263,11 @@ def _chat_choice(config: AskConfig, text: str, listed: Mapping[str, str]) -> str
 
 
 def _local_choice(config: AskConfig, text: str, listed: Mapping[str, str]) -> str:
-    """The likeliest name, beside a question without words: some names are likely of anything."""
-    import math
-
     from encoders.language import load
 
     model = load(config.llm or "local")
-    names = [*listed, NOTHING]
-    asked = model.log_likelihoods(model.chat(choice(text, listed)), names)
-    blank = model.log_likelihoods(model.chat(choice("...", listed)), names)
-    gains = [own - usual for own, usual in zip(asked, blank, strict=True)]
-    most = max(gains)
-    raised = [math.exp(gain - most) for gain in gains]
-    best = max(range(len(names)), key=gains.__getitem__)
-    return names[best] if raised[best] / sum(raised) >= LIKELY else NOTHING
+    prompt = model.chat(choice(text, listed))
+    (written,) = model.generate(
+        [prompt], max_new_tokens=CHOICE_TOKENS, seconds=config.write_seconds / 2
+    )
+    return written.text

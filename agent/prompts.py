@@ -81,7 +81,7 @@ def entailment(claim: str, evidence: Iterable[str]) -> list[dict[str, str]]:
 NOTHING = "nothing"
 """What a model answers where no tool fits."""
 
-_CHOICE = """Which of these answers the question? Terms stand in it by their kind.
+_CHOICE = """Which of these answers the question?
 {listed}
 {nothing}: none of them answers it.
 
@@ -96,7 +96,7 @@ def choice(question: str, options: Mapping[str, str]) -> list[dict[str, str]]:
     Parameters
     ----------
     question
-        With its terms masked, or as it was asked.
+        As it was asked.
     options
         What each name stands for.
     """

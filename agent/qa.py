@@ -313,6 +313,7 @@ class Agent:
                 if guess.plan is not None:
                     plan, notes = guess.plan, (guess.note,)
                     why[-1] = f"{plan.tool}: {guess.why}"
+                if guess.plan is not None or guess.settled:
                     break
         return {"plan": plan, "warnings": notes, "steps": (Step("route", "; ".join(why)),)}
 

@@ -139,7 +139,7 @@ def unread(
         )
     if plan.unread and (words := _as_asked(question, plan.unread)):
         return (
-            f"they hold {known}, but {words} in the question asks for a kind of fact that they do "
-            f"not hold, or in a wording that is not read; {helpful}"
+            f"they hold {known}, but nothing that answers to {words} in this question, or its "
+            f"wording is not read; {helpful}"
         )
     return f"they hold {known}, but what is asked of it was not understood; {helpful}"

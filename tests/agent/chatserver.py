@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -59,6 +60,10 @@ def reply(mode: str, facts: str) -> str:
         "obedient": facts,
         "good": "B cells are lymphocytes [E2]. T cells are lymphocytes [E1].",
     }
+    if mode.startswith("say "):
+        return mode.removeprefix("say ")
+    if mode == "first":  # of a list of options, whatever is asked
+        return str(re.search(r"the question\?\\+n(\w+):", facts)[1])  # type: ignore[index]
     return texts[mode]
 
 
