@@ -299,7 +299,8 @@ def _jobs(
         return
     for name, config in _runs(options.suite, options.steps):
         if options.only in name:
-            yield name, lambda config=config: _trained(config(seed), part, held[b])  # type: ignore[misc]
+            both = options.suite == "base"
+            yield name, lambda c=config, both=both: _trained(c(seed), part, held[b], both=both)  # type: ignore[misc]
 
 
 def _development(
