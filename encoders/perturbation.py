@@ -231,6 +231,8 @@ def _answer(
             f"expected errors say which genes are hard to predict (Spearman {worth.spearman:.2f} "
             "with the errors on left-out perturbations), not which perturbations are"
         )
+    if unseen == len(wanted) and worth.near > SHOWN:
+        notes += _near(training, wanted, touched, worth)
     changes = change(choice.recipe, training, wanted)
     kind = "left-out genes" if unseen == len(wanted) else "left-out perturbations"
     scored = {len(training.sets[row]) for row in worth.rows}
@@ -241,6 +243,18 @@ def _answer(
         )
     measured = _measured(worth, kind, learnt.source)
     return _Found(name, changes, expected, measured, tuple(notes))
+
+
+def _near(
+    training: Training, wanted: tuple[str, ...], touched: set[str], worth: Measure
+) -> list[str]:
+    """How near the training genes are, where that was measured to tell how good a prediction is."""
+    found = [(gene, *training.space.nearest(gene, touched)) for gene in wanted]
+    said = ", ".join(f"{near} for {gene} (cosine {alike:.2f})" for gene, alike, near in found)
+    return [
+        f"nearest perturbed gene by text: {said}; on left-out genes a nearer one went with a "
+        f"better prediction (Spearman {worth.near:.2f})"
+    ]
 
 
 def _why(use: str, name: str, worth: Measure) -> str:

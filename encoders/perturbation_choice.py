@@ -87,7 +87,8 @@ class Measure:
 
     ``auto`` and ``baselines`` are delta-Pearson by case, ``rows`` the perturbations;
     ``predicted`` [cases, N] and ``expected`` [cases, N] errors; ``spearman`` their correlation with
-    the true errors over genes, mean of the cases.
+    the true errors over genes, mean of the cases; ``near`` that of delta-Pearson with how alike
+    the nearest training gene is, over cases.
     """
 
     rows: tuple[int, ...]
@@ -97,6 +98,7 @@ class Measure:
     predicted: NDArray[np.float64]
     expected: NDArray[np.float64]
     spearman: float
+    near: float = 0.0
 
     @property
     def best_trivial(self) -> Recipe:
@@ -266,7 +268,20 @@ def measure(
     return Measure(
         tuple(rows), auto, baselines, tuple(chosen), made, spread,
         agreement(spread, np.abs(made - truth), training.control),
+        _nearness(training, outer, auto),
     )  # fmt: skip
+
+
+def _nearness(training: Training, outer: Sequence[Case], scores: NDArray[np.float64]) -> float:
+    """Spearman correlation of the scores with the likeness of the nearest training gene."""
+    from scipy.stats import rankdata
+
+    found = []
+    for case in outer:
+        left = {gene for i in case.kept for gene in training.sets[i]}
+        genes = training.sets[case.row]
+        found.append(min(training.space.nearest(gene, left)[0] for gene in genes))
+    return pearson(rankdata(np.array(found)), rankdata(scores))
 
 
 def agreement(

@@ -38,7 +38,6 @@ class GeneSpace:
     go: NDArray[np.float64]
     placed: Mapping[str, tuple[str, ...]]
     unknown: tuple[str, ...] = ()
-    release: str = ""
 
     def rows(self, sets: Sequence[Sequence[str]]) -> NDArray[np.float64]:
         """[sets, G]: 1 where a gene is in a set."""
@@ -48,6 +47,13 @@ class GeneSpace:
             for gene in some:
                 rows[i, place[gene]] = 1.0
         return rows
+
+    def nearest(self, gene: str, others: Iterable[str]) -> tuple[float, str]:
+        """How alike, by text, the most similar of some other genes is, and which it is."""
+        own = self.genes.index(gene)
+        rivals = sorted(set(others) - {gene})
+        return max(((float(self.text[own, self.genes.index(o)]), o) for o in rivals),
+                   default=(0.0, ""))  # fmt: skip
 
     def expect(self, genes: Iterable[str]) -> None:
         """Refuse genes of which nothing is known.
@@ -82,10 +88,6 @@ def gene_space(genes: Iterable[str], graph: KnowledgeGraph | None = None) -> Gen
     with opened as source:
         sets = {gene: terms for gene, terms in annotation_sets(named, source).items() if terms}
         table = vectors(named, graph=source)
-        release = ", ".join(
-            f"{name} {one.version}" for name, one in sorted(source.releases.items())
-            if name.lower().startswith(("go", "gaf"))
-        )  # fmt: skip
     values = np.zeros((len(named), table.dimension))
     places = table.places(named)
     has_text = places >= 0
@@ -99,7 +101,7 @@ def gene_space(genes: Iterable[str], graph: KnowledgeGraph | None = None) -> Gen
     unknown = tuple(
         gene for gene, known in zip(named, has_text, strict=True) if not known and gene not in sets
     )
-    return GeneSpace(named, text, go, placed, unknown, release)
+    return GeneSpace(named, text, go, placed, unknown)
 
 
 def annotation_sets(genes: Sequence[str], graph: KnowledgeGraph) -> dict[str, frozenset[Curie]]:
