@@ -307,3 +307,40 @@ def test_the_command_answers_without_torch() -> None:
     assert "marker of" in known
     assert "measured: mean reciprocal rank" in predicted
     assert "kNN-20" in predicted
+
+
+@pytest.mark.assets
+def test_one_document_keeps_them_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("safetensors")
+    from agent.cli.main import run
+
+    assert run(["bridge", "TREM2", "--to", "disease", "--limit", "2", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    known = {one["id"] for one in document["known"]}
+    predicted = document["predicted"]
+    assert len(predicted["ranked"]) == 2
+    assert not known & {one["id"] for one in predicted["ranked"]}
+    assert {one["source"] for one in document["known"]} == {"HPO"}
+    assert set(predicted["measured"]) >= {"figure", "value", "baseline", "baseline_value"}
+    assert predicted["notes"]
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["NOTAGENE", "--to", "disease"], "no human gene is called 'NOTAGENE'"),
+        (["TREM2", "--to", "drug"], "one of: process, function, component"),
+        (["TREM2", "--to", "disease", "--features", "absent.tsv"], "absent.tsv cannot be read"),
+        (["TREM2", "--to", "disease", "--model", "absent"], "absent holds no trained bridge"),
+    ],
+)
+def test_the_command_says_what_it_cannot_use(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    from agent.cli.main import run
+
+    assert run(["bridge", *words]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1

@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 from data.errors import BadFile, BadInput
 from encoders.bridgenet import BridgeNet
 from encoders.linktables import TARGETS, Links
+from kg.embedded import EmbeddedGraph
 from training.bridge_data import PARTS, SPLITS, Material, part_of
 from training.evaluate_bridge import measure
 from training.link_ranking import LinkRanking, filtered_ranks, spread
@@ -98,6 +99,61 @@ def test_baselines_of_a_made_up_world() -> None:
     assert found["ridge"].mrr > 0.9
     # The common tail first, then the family's own among six.
     assert found["popularity"].mrr < 0.8
+
+
+# --- beyond what was trained on ------------------------------------------------------------------
+
+
+def test_no_gene_and_no_tail_loses_its_last_link() -> None:
+    from training.bridge_transductive import by_neighbours, left_out
+
+    made = material()
+    train, out, asked = left_out(made, "function", seed=0)
+    whole = made.links["function"].table
+    assert ((train + out) != whole).nnz == 0
+    assert 0 < out.nnz <= whole.nnz // 10
+    assert (np.diff(train.indptr)[np.diff(whole.indptr) > 0] > 0).all()
+    assert (np.bincount(train.indices, minlength=whole.shape[1]) > 0).all()
+    assert (np.diff(out.indptr)[asked] > 0).all()
+    # A gene's own links do not vote: without them nothing is left of a tail that it alone has.
+    alone = csr_array(whole.shape, dtype=np.float32).tolil()
+    alone[asked[0], 0] = 1
+    alone[asked[1], 1] = 1
+    scores = by_neighbours(made, csr_array(alone), asked[:1])
+    assert scores[0, 1] > scores[0, 0]
+
+
+@pytest.mark.assets
+def test_a_mouse_gene_has_a_text_of_its_own(real: EmbeddedGraph) -> None:
+    from training.bridge_transfer import mouse_texts
+
+    found = mouse_texts(real, ["HGNC:17761", "HGNC:34515"])
+    assert found["HGNC:17761"][0] == "MGI:1913150"
+    assert found["HGNC:17761"][1].startswith("Trem2: Trem2.")
+
+
+@pytest.mark.assets
+def test_phenotypes_of_a_disease_are_carried_on(real: EmbeddedGraph) -> None:
+    from training.bridge_transfer import carried
+
+    # Marfan syndrome has an ascending tubular aorta aneurysm.
+    found = carried(real, ["MONDO:0007947"], ["HP:0004970", "HP:0001250"]).toarray()
+    assert found[0, 0] == 1
+
+
+@pytest.mark.models
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["TransE", "DistMult", "RotatE"])
+def test_embeddings_of_nodes_learn_what_they_have_seen(name: str) -> None:
+    pytest.importorskip("pykeen")
+    from training.bridge_transductive import by_embedding
+
+    made = material()
+    table = made.links["component"].table
+    asked = np.arange(60, dtype=np.int64)
+    scores = by_embedding(name, table, asked, epochs=60, seed=0)
+    assert scores.shape == (60, table.shape[1])
+    assert LinkRanking.of(filtered_ranks(scores, table[asked])).mrr > 0.7
 
 
 # --- training ------------------------------------------------------------------------------------
