@@ -5,7 +5,7 @@ property, and its genes. A gene token is made as in GeneCompass: the gene's own 
 knowledge channels (:mod:`encoders.knowledge`) and the level, concatenated, through two layers. A
 small transformer without any order over the tokens reads them; each special token has a head of its
 own (scPRINT's special tokens, doi:10.1038/s41467-025-58699-1). Genes that no training cell had have
-no vector of their own and are known by their channels alone.
+no vector of their own: they are passed over, or read by their channels alone.
 
 :class:`GeneTokenModel` is the network, :class:`GeneTokens` the encoder that
 :mod:`encoders.registry` finds in a folder. The recipe is :mod:`training.gene_tokens`. Knows no loss
@@ -55,7 +55,8 @@ class ModelConfig:
     the genes'. With ``bag`` the special tokens start from the mean of the cell's genes weighted by
     their levels, so that what a linear method sees is there from the first step. ``facts`` is the
     size that the channels' part of a gene starts with; its own part has about .3. With ``unseen``
-    genes that no training cell had are read by their channels; without, they are passed over.
+    genes that no training cell had are read by their channels; without, they are passed over, which
+    names more cells rightly (docs/experiments/encoders.md).
     """
 
     width: int = 64
@@ -66,7 +67,7 @@ class ModelConfig:
     dropout: float = 0.1
     bag: bool = True
     facts: float = 0.2
-    unseen: bool = True
+    unseen: bool = False
     said: Said = "joined"
 
     def __post_init__(self) -> None:

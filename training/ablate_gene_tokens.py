@@ -228,7 +228,12 @@ def _runs(suite: str, steps: int) -> Iterator[tuple[str, Callable[[int], GeneTok
     if suite == "shape":
         unit = Weights(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
         yield "shape: unit weights", lambda seed: replace(base(seed), weights=unit)
-        for key, values in (("facts", (0.05, 1.0)), ("bag", (False,)), ("layers", (1,))):
+        for key, values in (
+            ("facts", (0.05, 1.0)),
+            ("bag", (False,)),
+            ("layers", (1,)),
+            ("unseen", (True,)),
+        ):
             for value in values:
                 yield (
                     f"shape: {key} {value}",

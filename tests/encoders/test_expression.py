@@ -25,7 +25,7 @@ from encoders.knowledge import Channel, Knowledge  # noqa: E402
 from encoders.tokenizer import TokenConfig, Tokenizer, Tokens, held  # noqa: E402
 
 GENES = ("CD3D", "CD3E", "CD79A", "GNLY", "LYZ", "MS4A1", "NKG7", "PPBP")
-SMALL = ModelConfig(width=16, layers=2, heads=2, inner=32, gene_width=8)
+SMALL = ModelConfig(width=16, layers=2, heads=2, inner=32, gene_width=8, unseen=True)
 
 
 def made(config: ModelConfig = SMALL, tokens: int = 8, channels: int = 2) -> GeneTokens:
