@@ -37,8 +37,8 @@ def evaluate(
 ) -> None:
     """Measure the product: figures beside their baselines, with spread, versions and seed.
 
-    Suites: annotation, bridge, calibration, cells, knockout, llm, markers, novelty, perturb,
-    phenotypes, qa, retrieval.
+    Suites: annotation, bridge, calibration, cells, deletion, encoders, knockout, llm, markers,
+    novelty, perturb, phenotypes, qa, retrieval, typenovelty.
     """
     chosen = suites or list(SUITES)
     if unknown := [name for name in chosen if name not in SUITES]:
@@ -93,6 +93,24 @@ def _knockout(folder: Path) -> Report:
     from training.evaluate_knockout import knockout
 
     return knockout(folder, seed=options.seed)
+
+
+def _deletion(folder: Path) -> Report:
+    from training.evaluate_deletion import deletion
+
+    return deletion(folder, seed=options.seed)
+
+
+def _encoders(folder: Path) -> Report:
+    from training.evaluate_encoders import encoders
+
+    return encoders(folder, seed=options.seed)
+
+
+def _typenovelty(folder: Path) -> Report:
+    from training.evaluate_typenovelty import typenovelty
+
+    return typenovelty(folder, seed=options.seed)
 
 
 def _llm(folder: Path) -> Report:
@@ -154,6 +172,8 @@ SUITES: dict[str, Callable[[Path], Report]] = {
     "bridge": _bridge,
     "calibration": _calibration,
     "cells": _cells,
+    "deletion": _deletion,
+    "encoders": _encoders,
     "knockout": _knockout,
     "llm": _llm,
     "markers": _markers,
@@ -162,4 +182,5 @@ SUITES: dict[str, Callable[[Path], Report]] = {
     "phenotypes": _phenotypes,
     "qa": _qa,
     "retrieval": _retrieval,
+    "typenovelty": _typenovelty,
 }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["neighbours", "path", "term"]
 
 _LABEL = 58  # letters of a label in a table before it is cut
+_COLLECTIONS = 3  # named as evidence of a marker; the rest are counted
 _DEFINITION = 300
 
 JSON = Annotated[bool, typer.Option("--json", help="One JSON document.")]
@@ -227,16 +228,25 @@ def _rows(neighbours: Iterable[Neighbour]) -> list[tuple[str, ...]]:
         ("SCORE", "RELATION", "NEIGHBOUR", "ID", "EVIDENCE", "PUBLICATIONS", "SOURCE")
     ]
     for row in neighbours:
-        codes = dict.fromkeys(edge.evidence_code for edge in row.edges if edge.evidence_code)
+        codes = _evidence(row)
         more = len(row.publications) - 2
         cited = ", ".join(row.publications[:2]) + (f" and {more} more" if more > 0 else "")
         words = f"{row.relation} (hop {row.hops})" if row.hops > 1 else row.relation
         sources = ", ".join(dict.fromkeys(edge.source for edge in row.edges))
         label = _cut(row.term.label, _LABEL)
-        rows.append(
-            (f"{row.score:.2f}", words, label, row.term.id, ", ".join(codes), cited, sources)
-        )
+        rows.append((f"{row.score:.2f}", words, label, row.term.id, codes, cited, sources))
     return rows if len(rows) > 1 else []
+
+
+def _evidence(row: Neighbour) -> str:
+    """Evidence codes; of a marker, which has none, the collections that state it."""
+    codes = dict.fromkeys(edge.evidence_code for edge in row.edges if edge.evidence_code)
+    said = (one for edge in row.edges for one in edge.qualifiers if one.startswith("source:"))
+    named = list(dict.fromkeys(one.removeprefix("source:") for one in said))
+    if codes:
+        return ", ".join(codes)
+    more = len(named) - _COLLECTIONS
+    return ", ".join(named[:_COLLECTIONS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
