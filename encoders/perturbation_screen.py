@@ -29,6 +29,9 @@ COLUMNS = (
 """Columns in which screens keep what was perturbed (scPerturb's, GEARS's and Perturb-seq's names),
 in the order in which they are tried."""
 
+KINDS = ("dataset", "cell_line", "cell_type")
+"""Columns whose values should not be compared with each other's controls."""
+
 CONTROLS = frozenset({
     "control", "ctrl", "nontargeting", "nontargetingcontrol", "nt", "ntc", "neg", "negctrl",
     "negativecontrol", "safetargeting", "scramble", "scrambled", "unperturbed", "none",
@@ -159,7 +162,7 @@ def read_screen(
         names = _names(labels[mask], opened.name, key, control)
         groups, members = _groups(labels, kinds, mask, names, need_perturbations)
         sums, squares = _moments(opened, members, len(groups), mask)
-        notes = tuple(opened.notices)
+        notes = (*opened.notices, *([] if cells or within else _mixed(opened, mask)))
         genes, where = opened.genes, opened.name
     counts = np.bincount(members[members >= 0], minlength=len(groups))
     found = _profiles(groups, counts, sums, squares, names)
@@ -188,6 +191,20 @@ def _found_column(opened: Any, mask: NDArray[np.bool_], control: str | None) -> 
         f"{opened.name} has no column of perturbations (obs has: {some}); expected one such as "
         "perturbation or condition: name it with --column"
     )
+
+
+def _mixed(opened: Any, mask: NDArray[np.bool_]) -> list[str]:
+    """What to say of a file that holds several kinds of cells, all compared with all controls."""
+    for name in KINDS:
+        if name in opened.columns:
+            kinds = sorted(set(opened.column(name).astype(str).to_numpy()[mask]))
+            if len(kinds) > 1:
+                return [
+                    f"{name} holds {', '.join(kinds[:4])}; all are compared with all controls: "
+                    f"--within {name} compares each with its own, --cells '{name}={kinds[0]}' "
+                    "takes one"
+                ]
+    return []
 
 
 def _kinds(opened: Any, within: str | None) -> NDArray[Any]:

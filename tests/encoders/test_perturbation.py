@@ -102,6 +102,18 @@ def test_within_compares_with_controls_of_the_same_kind(screen_file: Path) -> No
 
 
 @pytest.mark.assets
+def test_several_kinds_of_cells_are_told(screen_file: Path) -> None:
+    adata = ad.read_h5ad(screen_file)
+    adata.obs["cell_line"] = ["K562", "A549"] * 31 + ["K562"]
+    assert any("--within cell_line" in note for note in read_screen(adata).notes)
+    for told in (
+        read_screen(adata, within="cell_line"),
+        read_screen(adata, cells="cell_line=K562"),
+    ):
+        assert not any("--within" in note for note in told.notes)
+
+
+@pytest.mark.assets
 def test_what_cannot_be_read_is_refused_with_what_to_do(screen_file: Path) -> None:
     with pytest.raises(BadInput, match=r"no control cells in 'perturbation'.*--control"):
         read_screen(screen_file, column="perturbation", control="mock")
@@ -363,6 +375,41 @@ def test_a_gene_without_go_terms_is_placed_by_its_text(shared_data: Path) -> Non
     assert any(
         "IER5L has no GO terms; it is placed by its text" in n for n in found.prediction.notes
     )
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+@pytest.mark.assets
+@pytest.mark.models
+def test_a_trained_folder_predicts_for_control_cells_alone(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    from encoders.perturbation import knockout
+    from encoders.perturbation_graphs import gene_nodes
+    from encoders.perturbation_store import save_stored
+    from training.perturb import PerturbConfig, trained
+    from training.perturb_data import read_cells
+
+    config = PerturbConfig()
+    config = replace(config, loop=replace(config.loop, steps=3))
+    cells = read_cells(shared_data / THP1)
+    made = trained(cells, gene_nodes(cells.screen.perturbed), config, parts=2)
+    sha256 = save_stored(tmp_path / "model", made)
+    values = cells.values[cells.rows == -1][:50]
+    obs = pd.DataFrame({"perturbation": ["non-targeting"] * 50}, index=[f"c{i}" for i in range(50)])
+    alone = ad.AnnData(values, obs=obs, var=pd.DataFrame(index=list(cells.screen.genes)))
+    found = knockout(alone, ["IRF9"], tmp_path / "model", use="gears")
+    assert (found.prediction.model, found.prediction.release) == ("GEARS", sha256[:12])
+    assert found.observed is None
+    # So short a training beats nothing: the choice is a fast model on the folder's profiles.
+    fast = knockout(alone, ["IRF9"], tmp_path / "model")
+    assert fast.prediction.model.startswith("linear")
+    seen = knockout(alone, ["STAT2"], tmp_path / "model", use="gears")
+    assert any("a fit, not a prediction" in note for note in seen.prediction.notes)
+    with pytest.raises(BadFile, match="measures 100 of the model's 299 genes"):
+        knockout(alone[:, :100].copy(), ["IRF9"], tmp_path / "model")
 
 
 @pytest.mark.slow
