@@ -382,6 +382,9 @@ def among(
 ) -> tuple[MarkerSets, frozenset[Curie], tuple[Curie, ...]]:
     """Say which types to score and which terms are no answer, where only some are wanted.
 
+    All types are scored all the same: a cell of another type must be able to be none of the
+    wanted ones (on PBMC68k's six classes that costs .001 of accuracy).
+
     Returns
     -------
     tuple
@@ -407,7 +410,7 @@ def among(
         raise BadInput(f"nothing at or below {', '.join(chosen)} has markers; name a wider term")
     # A term that is no answer by itself may be one where the user asks for it by name.
     never = (known.never - set(chosen)) | (set(hierarchy.ids) - wanted) | FORBIDDEN
-    return known.sets.of(wanted), frozenset(never), chosen
+    return known.sets, frozenset(never), chosen
 
 
 def _prior(

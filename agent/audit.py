@@ -3,15 +3,19 @@
 Each label is read as a Cell Ontology term (:func:`kg.labels.ground_label`, or the id that it is).
 The cells are annotated without it, and the two are compared: an answer agrees when it is the
 label's term, one above it or one below it; it contradicts when it is sure and the ontology knows
-no type that is both (a cortical neuron may be a glutamatergic one, a T cell no B cell). Beside
-that stand the label's own markers: which are there, which are missing, which should not be there.
+no type that is both (a cortical neuron may be a glutamatergic one, a T cell no B cell). A label
+that tells its type by a gene (FCGR3A+ Mono) may be read in more than one way: it is contradicted
+only by what excludes each of them. Beside that stand the label's own markers: which are there,
+which are missing, which should not be there.
 
 A label that the evidence contradicts need not be wrong: it may rest on what the genes do not show.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +28,7 @@ from agent.genenames import spelled
 from agent.opinion import claimed
 from agent.termevidence import TermEvidence
 from kg.backoff import UNKNOWN
+from kg.labels import ground_label
 from kg.terms import Curie
 
 if TYPE_CHECKING:
@@ -131,7 +136,7 @@ def audit_cells(
         if claim is not None:
             place = known.hierarchy.index(claim.id)
             markers = evidence.of(place, int(votes.n_cells[group]), detected[group])
-        rows.append(_judged(found, group, label, claim, markers))
+        rows.append(_judged(found, group, label, claim, markers, _ways(label, claim, known)))
     order = ("contradicted", "mixed", "open", "not read", "supported")
     rows.sort(key=lambda one: (order.index(one.verdict), -one.contradict, one.label))
     return Audit(key, tuple(rows), found)
@@ -168,6 +173,7 @@ def _judged(
     label: str,
     claim: Candidate | None,
     markers: tuple[tuple[MarkerEvidence, ...], ...],
+    ways: Sequence[Curie],
 ) -> LabelAudit:
     votes, hierarchy = found.clusters, found.hierarchy
     assert votes is not None, "asked for"
@@ -182,7 +188,7 @@ def _judged(
             under = set(hierarchy.below(answer))
             if answer in below or claim.id in under:
                 on_line |= term == one
-            elif not below & under:
+            elif not any(under & set(hierarchy.below(way)) for way in ways):
                 off |= (term == one) & (confidence >= SURE)
     n = max(1, len(term))
     agree, contradict = float(on_line.sum() / n), float(off.sum() / n)
@@ -208,6 +214,20 @@ def _judged(
         supporting=markers[0],
         against=markers[1],
     )
+
+
+def _ways(label: str, claim: Candidate | None, known: Knowledge) -> tuple[Curie, ...]:
+    """The terms that a label may name: its claim, and where a gene was read as a marker the others.
+
+    "FCGR3A is CD16" makes a CD14+ CD16+ monocyte of FCGR3A+ Mono, which may as well be one that
+    lacks CD14: its other reading, a monocyte, covers both.
+    """
+    if claim is None:
+        return ()
+    if not re.search(r"\bis CD\d", claim.notice):
+        return (claim.id,)
+    others = (one.id for one in ground_label(label, known.graph) if one.id in known.hierarchy)
+    return tuple(dict.fromkeys((claim.id, *others)))
 
 
 def _verdict(claim: Candidate | None, agree: float, contradict: float) -> Verdict:

@@ -32,12 +32,31 @@ MOST_GROUPS = 10_000
 """More groups than this are no clusters: the sums over each would outgrow a block."""
 
 
+_MOST_NUMBERS = 200
+"""Most different numbers: clusterings have fewer, measurements more."""
+
+_FEW, _NEARLY_ALL = 20, 0.9
+"""So many groups, most of one cell, are names of cells and no groups."""
+
+
+def _refuse(key: str, values: pd.Series[Any]) -> None:
+    """Refuse a column of measured numbers or of names of cells: its values are no groups."""
+    distinct, known = int(values.nunique()), int(values.notna().sum())
+    measured = values.dtype.kind in "iuf" and distinct > _MOST_NUMBERS
+    if measured or (distinct > _FEW and distinct >= _NEARLY_ALL * known):
+        raise BadInput(
+            f"{key!r} has {distinct:,} different values in {known:,} cells; expected a column of "
+            "groups such as clusters: name another one with --groupby"
+        )
+
+
 class ClusterVotes:
     """Collects the probabilities of cells by group; sums are of whole numbers, hence exact."""
 
     def __init__(self, key: str, groups: pd.Series[Any]) -> None:
         import pandas as pd
 
+        _refuse(key, groups)
         labels = pd.Categorical(groups)
         self.key = key
         self.names = tuple(str(name) for name in labels.categories)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.annotate import AnnotateConfig, Knowledge, among, knowledge, releases
+from agent.annotate import AnnotateConfig, Knowledge, among, check, knowledge, releases
 from agent.annotation import UNKNOWN_LABEL
 from data.errors import BadFile
 
@@ -78,7 +78,7 @@ def annotate_marker_file(
         One cluster a line (its name, a tab or a comma, its genes, the strongest first), or a table
         with a header that names a column of markers.
     config
-        Of its options ``candidates`` and ``tissue`` are used.
+        Of its options ``candidates``, ``tissue`` and ``min_confidence`` are used.
     known
         Ontology and markers; those of the built graph where not given.
 
@@ -101,6 +101,10 @@ def annotate_marker_file(
     prior = None
     if config.tissue is not None:
         prior = tissue_prior(sets.ids, config.tissue, known.hierarchy, known.graph)
-    answers = annotate_lists(lists, sets, known.hierarchy, priors=[prior] * len(lists), never=never)
+    check(config)
+    answers = annotate_lists(
+        lists, sets, known.hierarchy, priors=[prior] * len(lists), never=never,
+        min_confidence=config.min_confidence,
+    )  # fmt: skip
     species: Species = "mouse" if any(one.species == "mouse" for one in lists) else "human"
     return ListAnswers(lists, answers, known, releases(known, species, config))

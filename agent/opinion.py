@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from encoders.registry import Encoder
     from kg.mentions import Candidate
 
-__all__ = ["NO_LABEL", "Opinion", "claimed", "second_opinion"]
+__all__ = ["NO_LABEL", "Opinion", "claimed", "second_opinion", "telling"]
 
 NO_LABEL = frozenset({"", "nan", "none", "na", "unknown", "unassigned", "unlabelled", "unlabeled"})
 """What stands in a column where a cell has no label, in small letters."""
@@ -108,7 +108,7 @@ def second_opinion(
         return None
     assert encoder is not None
     if encoder.startswith("obsm:"):
-        vectors = cells.embedding(encoder)
+        vectors = telling(cells.embedding(encoder), encoder)
         if reference is None:
             told = (f"{encoder} says which cells are neighbours; with --reference COLUMN it would "
                     "also say what they are near to",)  # fmt: skip
@@ -157,6 +157,23 @@ def _by_name(
     told = (f"{LLM}: cells are compared with the names of {len(names.ids)} types",)
     vectors = _encoded(find("gene-text"), named, blocks)
     return Opinion(vectors, names, False, told, known, PROFILE_WEIGHT)
+
+
+def telling(vectors: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    """The vectors, unless they do not tell cells apart.
+
+    Raises
+    ------
+    BadInput
+        When all cells have the same vector: then each would be every other's neighbour.
+    """
+    if len(vectors) > 1 and (vectors == vectors[0]).all():
+        what = "zeros" if not vectors.any() else "the same for every cell"
+        raise BadInput(
+            f"{name} is all {what}; expected an embedding that tells cells apart: make it again, "
+            "or leave it out"
+        )
+    return vectors
 
 
 def _encoded(made: Encoder, named: CellMatrix, blocks: Iterable[Block]) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ from agent.annotation import About, Annotation
 from agent.clusters import ClusterVotes
 from agent.genenames import spelled
 from agent.judging import STEPS, Judged, members
-from agent.opinion import NO_LABEL, claimed
+from agent.opinion import NO_LABEL, claimed, telling
 from agent.passes import Collected, Progress, Source, Told
 from agent.termevidence import TermEvidence
 from data.errors import BadInput
@@ -191,7 +191,7 @@ def _spaces(
 
     how = config.encoder or "pca"
     if how.startswith("obsm:"):
-        mine, other = cells.embedding(how), reference.embedding(how)
+        mine, other = (telling(one.embedding(how), how) for one in (cells, reference))
         if mine.shape[1] != other.shape[1]:
             raise BadInput(
                 f"{how} has {other.shape[1]} dimensions in the reference and {mine.shape[1]} in "

@@ -9,6 +9,7 @@ current human ones; the mouse orthologue's symbol stands beside. This module sco
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,16 @@ from pathlib import Path
 
 from data.errors import BadFile
 
-__all__ = ["AXIOMS", "COLUMNS", "TABLE", "Marker", "Provenance", "provenance", "read_markers"]
+__all__ = [
+    "AXIOMS",
+    "COLUMNS",
+    "TABLE",
+    "Marker",
+    "Provenance",
+    "everywhere",
+    "provenance",
+    "read_markers",
+]
 
 TABLE = Path(__file__).with_name("markers.tsv")
 """The table that ships with Celloquy."""
@@ -26,6 +36,31 @@ AXIOMS = Path(__file__).with_name("markers_axioms.tsv")
 
 COLUMNS = ("cl_id", "gene", "mouse_gene", "sign", "species", "contexts", "sources")
 """Columns of the table; a user's own needs ``cl_id`` and ``gene`` only."""
+
+
+_EVERYWHERE = re.compile(
+    r"""(?: RP[LS]P?\d+[AXYL]?\d* | RPSA | FAU | UBA52         # ribosome
+          | MT-.+ | MTRNR2L\d+                               # mitochondrial genome
+          | HSP(?:A[158][ABL]?|B1|D1|E1|H1|90A[AB]1|90B1) | DNAJ[AB]1   # heat shock
+          | FOSB? | JUN[BD]? | EGR1 | IER[23] | DUSP1 | ATF3 | ZFP36    # stress of dissociation
+          | EEF1[ABDG]\d? | EEF1B2 | EEF2 | EIF\d.* | TPT1 | NACA | BTF3  # translation
+          | ACTB | ACTG1 | GAPDH | B2M | TMSB4X | TMSB10 | PFN1 | CFL1 | PTMA
+          | FTL | FTH1 | UB[BC] | MALAT1 | NEAT1 | PPIA | TUBA1[AB]
+        )""",
+    re.VERBOSE,
+)
+
+
+def everywhere(gene: str) -> bool:
+    """Whether nearly every cell expresses a gene, or every cell under stress.
+
+    Ribosomal and mitochondrial genes, translation, housekeeping, heat shock, and the immediate
+    early genes of dissociation (van den Brink et al. 2017, doi:10.1038/nmeth.4437).
+
+    >>> [everywhere(g) for g in ("RPL13A", "MT-CO1", "HSPA1A", "RPS6KA1", "CD3E", "JUNB")]
+    [True, True, True, False, False, True]
+    """
+    return _EVERYWHERE.fullmatch(gene) is not None
 
 
 @dataclass(frozen=True, slots=True)

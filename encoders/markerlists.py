@@ -102,12 +102,16 @@ class ListScorer:
     def probabilities(
         self, genes: Sequence[str], prior: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """Exclusive probabilities [n_types], summing to 1."""
+        """Exclusive probabilities [n_types]; what is missing to 1 is "none of them".
+
+        Before the evidence a list is as likely to be of no type as of any.
+        """
         logits = self.config.temper * self.scores(genes)
-        if prior is not None:
-            logits = logits + np.log(np.maximum(prior, 1e-12))
-        parts = np.exp(logits - logits.max())
-        return np.asarray(parts / parts.sum())
+        share = np.ones(len(logits)) if prior is None else np.maximum(prior, 1e-12)
+        logits = logits + np.log(share / share.sum())
+        top = max(0.0, float(logits.max()))
+        parts = np.exp(logits - top)
+        return np.asarray(parts / (parts.sum() + np.exp(-top)))
 
     def marked(self, genes: Sequence[str]) -> int:
         """How many of the genes are markers of any type."""
@@ -152,6 +156,7 @@ def annotate_lists(
     priors: Sequence[NDArray[np.float64] | None] | None = None,
     never: Collection[Curie] = (),
     config: ListConfig | None = None,
+    min_confidence: float = 0.0,
 ) -> tuple[ListAnnotation, ...]:
     """Name the cell type of each list.
 
@@ -169,10 +174,14 @@ def annotate_lists(
         Terms that are no answer.
     config
         Constants of the model.
+    min_confidence
+        What the probability of an answer must reach: below it the answer is the deepest term above
+        that does, and where none does there is none.
     """
     scorer = ListScorer(sets, config)
     worth = closeness(sets.ids, hierarchy)
-    worth[:, [hierarchy.index(one) for one in never if one in hierarchy]] = -1
+    barred = {hierarchy.index(one) for one in never if one in hierarchy}
+    worth[:, sorted(barred)] = -1
     up = hierarchy.up(sets.ids)
     found = []
     for number, one in enumerate(lists):
@@ -181,7 +190,12 @@ def annotate_lists(
             found.append(_unknown(one))
             continue
         chances = scorer.probabilities(one.genes, priors[number] if priors else None)
-        term = int((chances @ worth).argmax())
+        term = _sure(
+            int((chances @ worth).argmax()), chances @ up, hierarchy, barred, min_confidence
+        )
+        if term is None:
+            found.append(_unknown(one, marked))
+            continue
         best = np.argsort(-chances, kind="stable")[:5]
         supporting, missing, against = _evidence(sets, int(best[0]), one.genes)
         found.append(
@@ -202,8 +216,23 @@ def annotate_lists(
     return tuple(found)
 
 
-def _unknown(one: GeneList) -> ListAnnotation:
-    return ListAnnotation(one.name, None, "unknown", 0.0, None, (), (), (), (), len(one.genes), 0)
+def _sure(
+    term: int,
+    sums: NDArray[np.float64],
+    hierarchy: Hierarchy,
+    barred: Collection[int],
+    least: float,
+) -> int | None:
+    """The term, or the deepest above it that is sure enough; None where none is."""
+    line = [int(a) for a in hierarchy.above[term] if int(a) not in barred and sums[a] >= least]
+    if term in line:
+        return term
+    return max(line, key=lambda a: int(hierarchy.preference[a]), default=None)
+
+
+def _unknown(one: GeneList, marked: int = 0) -> ListAnnotation:
+    n = len(one.genes)
+    return ListAnnotation(one.name, None, "unknown", 0.0, None, (), (), (), (), n, marked)
 
 
 def _evidence(

@@ -12,6 +12,9 @@ probability that the gene is switched on in the type, as far as the sources say:
   type lacks by definition (``lacks`` axioms of the ontology) is not handed up: that CD3 is absent
   from the earliest thymocytes does not make it a lesser marker of T cells.
 
+A gene that is everywhere (:func:`data.markers.everywhere`) is believed as a marker where two
+collections name it, or the table made by hand; one list that has it holds what was high that day.
+
 Negative markers stand in a matrix of their own. Nothing here has seen a dataset; what expression
 looks like when a gene is on or off is :mod:`encoders.markers`'.
 """
@@ -28,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import BadInput
-from data.markers import Marker
+from data.markers import Marker, everywhere
 from kg.backoff import Hierarchy
 from kg.terms import Curie
 
@@ -52,6 +55,9 @@ SOURCE_WEIGHT: Mapping[str, float] = MappingProxyType(
     }
 )
 """How much one collection's word counts; the order was set before anything was scored."""
+
+
+_COLLECTIONS = frozenset(SOURCE_WEIGHT) - {"celloquy-curated", AXIOM}
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,7 @@ def build_sets(
         What is believed of a source.
     """
     config = config or SetConfig()
-    markers = tuple(markers)
+    markers = tuple(one for one in markers if not _of_the_day(one))
     positive, negative = _by_type(markers, hierarchy, config)
     # What a type lacks by definition sets it apart; it says nothing of the types beside it.
     observed = _by_type((m for m in markers if m.sources != (AXIOM,)), hierarchy, config)[1]
@@ -203,6 +209,12 @@ def build_sets(
 
 
 _Table = dict[int, dict[str, float]]
+
+
+def _of_the_day(marker: Marker) -> bool:
+    """Whether one collection alone calls a gene that is everywhere a marker."""
+    lone = len(marker.sources) == 1 and marker.sources[0] in _COLLECTIONS
+    return marker.positive and lone and everywhere(marker.gene)
 
 
 def _by_type(

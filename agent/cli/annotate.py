@@ -18,15 +18,24 @@ if TYPE_CHECKING:
     from agent.annotate import AnnotateConfig
     from agent.annotation import Annotation, MarkerEvidence, TermSummary
 
-__all__ = ["Species", "aligned", "annotate", "bar", "marker_text", "run", "say"]
+__all__ = [
+    "LayerOption",
+    "Species",
+    "SpeciesOption",
+    "TissueOption",
+    "aligned",
+    "annotate",
+    "bar",
+    "marker_text",
+    "run",
+    "say",
+]
 
 _ROWS = 30  # terms listed; the rest are counted
 _LABEL = 44  # letters of a label before it is cut
 _FOR, _AGAINST = 4, 3  # markers named on each side
 _NUMBERS = {"CELLS", "SHARE", "CONF", "DEPTH", "OWN", "AGREE", "ELSEWHERE"}
 _LISTED = 6  # genes of a list named for it
-_MOST_NUMBERS = 200  # different numbers: clusterings have fewer, measurements more
-_FEW, _NEARLY_ALL = 20, 0.9  # so many groups, most of one cell: names of cells, and no groups
 
 
 class Species(StrEnum):
@@ -34,6 +43,17 @@ class Species(StrEnum):
 
     human = "human"
     mouse = "mouse"
+
+
+SpeciesOption = Annotated[
+    Species | None, typer.Option(help="Whose gene names; found from them if not given.")
+]
+LayerOption = Annotated[
+    str | None, typer.Option(help="X, raw or a layer; the best is found if not given.")
+]
+TissueOption = Annotated[
+    str | None, typer.Option(help="The tissue (UBERON:0002048): what to expect.")
+]
 
 
 def annotate(
@@ -50,9 +70,7 @@ def annotate(
         list[str] | None,
         typer.Option(help="Only answers at or below this term (CL:0000542). Repeat."),
     ] = None,
-    tissue: Annotated[
-        str | None, typer.Option(help="The tissue (UBERON:0002048): what to expect.")
-    ] = None,
+    tissue: TissueOption = None,
     min_confidence: Annotated[
         float, typer.Option(help="What an answer's confidence must reach.")
     ] = 0.5,
@@ -82,12 +100,8 @@ def annotate(
             help="Whether neighbouring cells have a say; by default up to 100,000 cells.",
         ),
     ] = None,
-    species: Annotated[
-        Species | None, typer.Option(help="Whose gene names; found from them if not given.")
-    ] = None,
-    layer: Annotated[
-        str | None, typer.Option(help="X, raw or a layer; the best is found if not given.")
-    ] = None,
+    species: SpeciesOption = None,
+    layer: LayerOption = None,
     report: Annotated[
         Path | None, typer.Option(help="Also an HTML page with pictures and evidence.")
     ] = None,
@@ -128,8 +142,8 @@ def annotate(
         return _lists(markers, config, as_json)
     assert source is not None, "one of both was given"
     _readable(source)
-    if groupby is not None:
-        _groups(source, layer, groupby)
+    if report is not None and report.suffix.lower() not in (".html", ".htm"):
+        raise BadInput(f"{report} does not end in .html; expected such a name: it is a web page")
     for file in (report, cas):
         _check(file, source, output)
     found = run(source, output, config, layer=layer, as_json=as_json)
@@ -154,21 +168,6 @@ def _readable(source: Path) -> None:
     from data.preflight import open_file
 
     open_file(source).close()
-
-
-def _groups(source: Path, layer: str | None, key: str) -> None:
-    """Refuse a column of measured numbers or of names of cells: its values are no groups."""
-    from data.h5ad import open_cells
-
-    with open_cells(source, layer) as cells:
-        values = cells.column(key)
-    distinct, known = int(values.nunique()), int(values.notna().sum())
-    measured = values.dtype.kind in "iuf" and distinct > _MOST_NUMBERS
-    if measured or (distinct > _FEW and distinct >= _NEARLY_ALL * known):
-        raise BadInput(
-            f"{key!r} has {distinct:,} different values in {known:,} cells; expected a column of "
-            "groups such as clusters: name another one with --groupby"
-        )
 
 
 def _check(file: Path | None, source: Path, output: Path | None) -> None:

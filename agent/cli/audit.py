@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.annotate import Species, aligned, bar, marker_text, say
+from agent.cli.annotate import (
+    LayerOption,
+    SpeciesOption,
+    TissueOption,
+    aligned,
+    bar,
+    marker_text,
+    say,
+)
 from agent.cli.console import emit_json
 
 if TYPE_CHECKING:
@@ -22,15 +30,9 @@ _LABEL = 34  # letters before a label is cut
 def audit(
     source: Annotated[Path, typer.Argument(metavar="IN.h5ad", help="The dataset.")],
     key: Annotated[str, typer.Option(help="Column of obs with the labels.")] = "cell_type",
-    tissue: Annotated[
-        str | None, typer.Option(help="The tissue (UBERON:0002048): what to expect.")
-    ] = None,
-    species: Annotated[
-        Species | None, typer.Option(help="Whose gene names; found from them if not given.")
-    ] = None,
-    layer: Annotated[
-        str | None, typer.Option(help="X, raw or a layer; the best is found if not given.")
-    ] = None,
+    tissue: TissueOption = None,
+    species: SpeciesOption = None,
+    layer: LayerOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
     """Compare the labels of a dataset with what its cells' genes show.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.annotate import Species, aligned, say
+from agent.cli.annotate import LayerOption, SpeciesOption, aligned, say
 from agent.cli.console import emit_json
 from data.errors import BadInput
 
@@ -26,12 +26,8 @@ def cells(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A copy with the scores in obs.")
     ] = None,
-    species: Annotated[
-        Species | None, typer.Option(help="Whose gene names; found from them if not given.")
-    ] = None,
-    layer: Annotated[
-        str | None, typer.Option(help="X, raw or a layer; the best is found if not given.")
-    ] = None,
+    species: SpeciesOption = None,
+    layer: LayerOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
     """Score every cell for a phrase: a type, a type with genes (FOXP3+), or other words.

@@ -311,6 +311,9 @@ def test_candidates_bound_the_answers(known, immune):
         annotated(immune, candidates=("CL:9999999",))
     with pytest.raises(BadInput, match="no cell type"):
         annotated(immune, candidates=("GO:0006915",))
+    # The other types are scored all the same: none of these cells is a hepatocyte or a neuron.
+    for other in ("CL:0000151", "CL:0000540"):
+        assert annotated(immune, candidates=(other,)).abstained == immune.n_obs
     scored = set(known.sets.ids)
     bare = next(one for one in known.hierarchy.ids if not scored & set(known.hierarchy.below(one)))
     with pytest.raises(BadInput, match="wider term"):
@@ -553,6 +556,13 @@ def test_marker_lists_alone(known, tmp_path, capsys):
     out, _ = capsys.readouterr()
     assert "B cell" in out
     assert run(["annotate", "x.h5ad", "--markers", str(file)]) == 2
+    house = "four\tRPL13 RPS2 RPL10 RPS18 RPL32\nfive\tHSPA1A FOS JUN DNAJB1\nsix\tCD3E\n"
+    file.write_text(house)
+    capsys.readouterr()
+    assert run(["annotate", "--markers", str(file), "--min-confidence", "0.95", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["clusters"]
+    assert [one["id"] for one in found[:2]] == ["unknown", "unknown"]
+    assert found[2]["id"] == "unknown" or found[2]["confidence"] >= 0.95
 
 
 # --- real data -----------------------------------------------------------------------------------

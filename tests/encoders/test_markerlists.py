@@ -64,6 +64,26 @@ def test_a_list_without_markers_is_unknown() -> None:
         assert found.term is None and found.confidence == 0 and found.candidates == ()
 
 
+def test_whoever_wants_to_be_surer_gets_a_term_above_or_none() -> None:
+    one = GeneList("0", ("CD3E",))
+    (plain,) = annotate_lists([one], sets(), HIERARCHY)
+    assert plain.term == "CL:T"
+    (above,) = annotate_lists([one], sets(), HIERARCHY, min_confidence=plain.confidence + 1e-6)
+    assert above.term is None or above.term in {"CL:L", "CL:0"}
+    (none,) = annotate_lists([one], sets(), HIERARCHY, min_confidence=0.9999999)
+    assert (none.term, none.n_markers) == (None, 1)
+
+
+def test_a_list_that_fits_no_type_leaves_room_for_none_of_them() -> None:
+    scorer = ListScorer(sets())
+    fits = scorer.probabilities(("MS4A1", "CD79A", "CD19"))
+    no_type = scorer.probabilities(("ACTB", "GAPDH"))
+    assert fits.sum() > 0.99
+    assert no_type.sum() == pytest.approx(0.5)  # no marker: as likely of no type as of any
+    mixed = scorer.probabilities(("MS4A1", "TRDC", "CD8B", "CD40LG"))
+    assert mixed.max() < fits.max()
+
+
 def test_blocked_terms_and_priors_are_heeded() -> None:
     one = GeneList("0", ("CD3E",))
     (found,) = annotate_lists([one], sets(), HIERARCHY, never={"CL:T"})

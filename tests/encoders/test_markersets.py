@@ -34,6 +34,20 @@ def fact(cl_id: str, gene: str, positive: bool = True, *sources: str, contexts: 
     return Marker(cl_id, gene, positive, sources or ("good",), contexts=contexts)
 
 
+def test_a_gene_that_is_everywhere_needs_two_collections(hierarchy: Hierarchy) -> None:
+    facts = [
+        fact("CL:T", "CD3E", True, "pegasus"),
+        fact("CL:T", "RPL13A", True, "CellMarker2.0", contexts=4),
+        fact("CL:T", "B2M", True, "CellMarker2.0", "pegasus"),
+        fact("CL:T", "JUNB", True, "celloquy-curated"),
+        fact("CL:T", "HSPA1A", True, "my own"),
+        fact("CL:T", "MT-CO1", False, "axiom"),
+    ]
+    made = build_sets(facts, hierarchy, config=SetConfig(least_markers=1, lineage_floor=0.1))
+    row = made.own[[made.ids.index("CL:T")]].tocoo()
+    assert {made.genes[g] for g in row.coords[1]} == {"CD3E", "B2M", "JUNB", "HSPA1A"}
+
+
 @pytest.fixture
 def hierarchy() -> Hierarchy:
     return Hierarchy.make(ANCESTORS, {})
