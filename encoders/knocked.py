@@ -34,7 +34,16 @@ if TYPE_CHECKING:
 
     from encoders.pictures import Pictures
 
-__all__ = ["NONE", "PREFIX", "QUESTION", "KnockedOut", "answer_of", "knocked_out"]
+__all__ = [
+    "IMAGE_ENCODER",
+    "NONE",
+    "PREFIX",
+    "QUESTION",
+    "Calibration",
+    "KnockedOut",
+    "answer_of",
+    "knocked_out",
+]
 
 QUESTION = "Which gene is knocked out?"
 PREFIX = " The knocked out gene is"
@@ -60,14 +69,32 @@ def answer_of(gene: str) -> str:
     return f" {gene}."
 
 
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What makes probabilities of a language model's scores: a scale, and a bias for each name.
+
+    A language model likes some names better than others whatever it sees (T. Zhao et al. 2021,
+    arXiv:2102.09690); how much, training inputs say.
+    """
+
+    scale: float
+    bias: Mapping[str, float]
+
+    def apply(self, names: Sequence[str], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores [inputs, names], scaled and shifted; a name without a bias gets none."""
+        found: NDArray[np.float64] = self.scale * scores + np.array(
+            [self.bias.get(name, 0.0) for name in names]
+        )
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class KnockedOut:
     """A trained model with its encoders and its figures.
 
     ``labels`` are the genes that it knows, by modality, control cells among them as ``NONE``;
-    ``measured`` holds one figure by modality. ``bias`` is added to the log probability of each
-    gene: the language model likes some names better than others whatever it sees, and training
-    inputs say by how much (T. Zhao et al. 2021, arXiv:2102.09690); 0 where it holds none.
+    ``measured`` holds one figure by modality, ``calibrations`` what makes probabilities of the
+    language model's scores.
     """
 
     model: MultimodalModel
@@ -76,7 +103,7 @@ class KnockedOut:
     panel: Panel | None = None
     images: image.ImageEncoder | None = None
     release: str = ""
-    bias: Mapping[str, float] = field(default_factory=dict)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
     def features(
         self,
@@ -124,7 +151,9 @@ class KnockedOut:
         names = tuple(sorted({label for name in used for label in self.labels[name]}))
         asked = [Asked(QUESTION, one, tuple(passages), PREFIX) for one in features]
         scores = self.model.score(asked, [answer_of(name) for name in names])
-        scores = scores + np.array([self.bias.get(name, 0.0) for name in names])
+        calibrated = [self.calibrations[name] for name in used if name in self.calibrations]
+        if calibrated:
+            scores = np.mean([one.apply(names, scores) for one in calibrated], axis=0)
         top = scores.max(1, keepdims=True)
         return names, scores - top - np.log(np.exp(scores - top).sum(1, keepdims=True))
 
@@ -199,7 +228,7 @@ class KnockedOut:
             "labels": {k: list(v) for k, v in self.labels.items()},
             "measured": {k: asdict(v) for k, v in self.measured.items()},
             "images": images,
-            "bias": dict(self.bias),
+            "calibrations": {k: asdict(v) for k, v in self.calibrations.items()},
             "about": about or {},
         }
         text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
@@ -219,6 +248,7 @@ class KnockedOut:
             document = json.loads(path.read_text("utf-8"))
             labels = {k: tuple(v) for k, v in document["labels"].items()}
             measured = {k: Measured(**v) for k, v in document["measured"].items()}
+            fitted = {k: Calibration(**v) for k, v in document["calibrations"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadFile(
                 f"{folder} holds no model of knock-outs ({error}); expected a folder that "
@@ -236,8 +266,7 @@ class KnockedOut:
                 encoder.identity, about["encoder"].get("image", {}), "the image encoder",
                 "use the one that the model was trained with",
             )  # fmt: skip
-        bias = {str(k): float(v) for k, v in document["bias"].items()}
-        return cls(model, labels, measured, panel, encoder, str(about["sha256"])[:12], bias)
+        return cls(model, labels, measured, panel, encoder, str(about["sha256"])[:12], fitted)
 
 
 @lru_cache(maxsize=2)

@@ -55,10 +55,6 @@ CROPS = "images/periscope_hela_ko_crops_dev.npz"
 SINGLE = 40
 """Single cells that are scored in each fold: the language model reads 20 answers for each."""
 
-TEACH = (45, 15, 15, 15)
-"""Steps through the language model for each fold of cells: the default for the first alone, which
-is the fold that `celloquy train knockout` keeps out, and a third of it for the others, for time."""
-
 IMAGE_STEPS = 15
 """Steps through the language model for each fold of images; not tuned."""
 
@@ -136,7 +132,6 @@ def _fold(
     held = int(number)
     screen = read_screen(folder / CELLS, "perturbation", "guide_id")
     config = _seeded(KnockoutConfig(), seed)
-    config = replace(config, teach=replace(config.teach, steps=TEACH[held], save_every=5))
     kept = work / f"run-{held}-{seed}" if work else None
     knocked, _ = learn(language, screen, None, held, config, kept, show=work is not None)
     single = name == "single"

@@ -87,7 +87,7 @@ class KnockoutConfig:
     )
     teach: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=45, learning_rate=2e-3, weight_decay=0.1, warmup=0.1, save_every=15, threads=1
+            steps=15, learning_rate=5e-4, weight_decay=0.1, warmup=0.1, save_every=5, threads=1
         )
     )
 
@@ -282,6 +282,29 @@ def token_logits(
     return total / count.clamp(min=1)
 
 
+def contrast(
+    model: MultimodalModel,
+    sources: Sequence[Source],
+    names: Sequence[str],
+    targets: torch.Tensor,
+    config: KnockoutConfig,
+    batch: int,
+) -> torch.Tensor:
+    """The loss in token space, of a batch of each source; milliseconds."""
+    total = torch.zeros(())
+    for place, source in enumerate(sources):
+        draw = np.random.default_rng([config.align.seed, batch, place])
+        inputs, labels = source.draw(draw, config.align_batch)
+        among = [names.index(one) for one in source.names]
+        logits = token_logits(model, inputs, targets[among]) / config.temperature
+        right = torch.tensor([source.names.index(one) for one in labels])
+        total = total + torch.nn.functional.cross_entropy(logits, right)
+        # The contrast alone says which name is nearer, not that it is near.
+        near = logits.gather(1, right.unsqueeze(1)) * config.temperature
+        total = total + (1 - near).mean()
+    return total / len(sources)
+
+
 def align(
     model: MultimodalModel,
     sources: Sequence[Source],
@@ -296,18 +319,7 @@ def align(
     own = {n: p for n, p in model.named_parameters() if n.startswith("resamplers")}
 
     def step(batch: int) -> torch.Tensor:
-        total = torch.zeros(())
-        for place, source in enumerate(sources):
-            draw = np.random.default_rng([config.align.seed, batch, place])
-            inputs, labels = source.draw(draw, config.align_batch)
-            among = [names.index(one) for one in source.names]
-            logits = token_logits(model, inputs, targets[among]) / config.temperature
-            right = torch.tensor([source.names.index(one) for one in labels])
-            total = total + torch.nn.functional.cross_entropy(logits, right)
-            # The contrast alone says which name is nearer, not that it is near.
-            near = logits.gather(1, right.unsqueeze(1)) * config.temperature
-            total = total + (1 - near).mean()
-        return total / len(sources)
+        return contrast(model, sources, names, targets, config, batch)
 
     return _run(model, own, step, config.align, sources, config, folder, "align", show)
 
@@ -321,8 +333,14 @@ def teach(
     show: bool = False,
     seconds: float | None = None,
 ) -> History:
-    """Cross-entropy of the answer through the frozen language model; changed in place."""
+    """Cross-entropy of the answer through the frozen language model; changed in place.
+
+    The contrast goes on beside it: without it the few steps that a processor can afford through
+    the language model undo more than they teach (docs/experiments/knockout.md).
+    """
     model.language.model.requires_grad_(False)
+    names = sorted({name for one in sources for name in one.names})
+    targets = name_targets(model.language, names, config.tokens)
 
     def step(batch: int) -> torch.Tensor:
         source = sources[batch % len(sources)]
@@ -332,7 +350,8 @@ def teach(
             Asked(QUESTION, one, (), PREFIX, answer_of(label))
             for one, label in zip(inputs, labels, strict=True)
         ]
-        return loss_of(model.language, model.assemble(asked))
+        learnt = loss_of(model.language, model.assemble(asked))
+        return learnt + contrast(model, sources, names, targets, config, 100_000 + batch)
 
     own = dict(model.named_parameters())
     return _run(model, own, step, config.teach, sources, config, folder, "teach", show, seconds)

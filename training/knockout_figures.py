@@ -160,7 +160,7 @@ def tuned(
     genes = sorted({label for labels in knocked.labels.values() for label in labels})
     facts = facts_of(graph, genes)
     model, _ = tune(knocked, sources, facts, tuning or TuningConfig(), config, folder, show=show)
-    return calibrated(replace(knocked, model=model, bias={}), sources, config), facts
+    return calibrated(replace(knocked, model=model, calibrations={}), sources, config), facts
 
 
 def answers_of(

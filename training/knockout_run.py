@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from data.errors import BadInput
 from encoders.image import ImageEncoder
-from encoders.knocked import KnockedOut
+from encoders.knocked import Calibration, KnockedOut
 from encoders.language import LanguageModel
 from encoders.panel import MOST, pooled
 from training.image_data import TURNS, turns
@@ -43,8 +43,11 @@ __all__ = ["Inputs", "alone", "calibrated", "image_tokens", "inputs_of", "learn"
 DRAWN = 1_500
 """Pseudo-cells that the baselines learn from, drawn as the model's are."""
 
-CALIBRATING = 24
-"""Training inputs whose mean answer sets the bias; the language model reads them all."""
+CALIBRATING = 32
+"""Training inputs that the calibration is fitted to; the language model reads them all."""
+
+SHRINK = 1e-4
+"""Of the squared biases: there are nearly as many as inputs, and each input has all names."""
 
 SINGLES = 4_000
 """Single training cells that the baselines learn from, where there are more."""
@@ -139,20 +142,42 @@ def learn(
 def calibrated(
     knocked: KnockedOut, sources: Sequence[Source], config: KnockoutConfig
 ) -> KnockedOut:
-    """With a bias that brings the mean answer over training inputs to their labels' shares.
+    """With scales and biases that bring the language model's scores to the resampler's own.
 
-    Each modality has its own labels; one that two of them share gets the mean of its two biases.
+    On training inputs the resampler alone gives each gene a probability, by the contrast that it
+    was trained with; a scale and a bias for each name are fitted to these (vector scaling, C. Guo
+    et al. 2017, arXiv:1706.04599).
     """
-    found: dict[str, list[float]] = {}
-    for source in sources[: len(knocked.labels)]:
+    found = {}
+    for kind, source in zip(knocked.labels, sources, strict=False):
         draw = np.random.default_rng([config.align.seed, 3_000])
-        inputs, _ = source.draw(draw, CALIBRATING)
-        _, labels = source.draw(draw, 4_000)
-        names, logs = knocked.log_probabilities(inputs)
-        for name, mean in zip(names, logs.mean(0), strict=True):
-            share = (labels.count(name) + 1) / (len(labels) + len(names))
-            found.setdefault(name, []).append(float(np.log(share) - mean))
-    return replace(knocked, bias={k: round(float(np.mean(v)), 4) for k, v in found.items()})
+        inputs, labels = source.draw(draw, CALIBRATING)
+        some = Inputs(inputs, np.zeros((len(labels), 0), np.float32), *(np.array(labels),) * 2)
+        own = alone(knocked, some, config)
+        names, scores = replace(knocked, calibrations={}).log_probabilities(inputs)
+        found[kind] = _scaled(names, scores, own.scores / config.temperature)
+    return replace(knocked, calibrations=found)
+
+
+def _scaled(
+    names: Sequence[str], scores: NDArray[np.float64], wanted: NDArray[np.float64]
+) -> Calibration:
+    """The scale and the biases with which scores say what is wanted, by cross-entropy."""
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax, softmax
+
+    target = softmax(wanted, axis=1)
+
+    def loss(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logits = np.exp(x[0]) * scores + x[1:]
+        off = (np.exp(log_softmax(logits, axis=1)) - target) / len(scores)
+        value = -(target * log_softmax(logits, axis=1)).sum() / len(scores)
+        gradient = np.concatenate([[(off * np.exp(x[0]) * scores).sum()], off.sum(0)])
+        return value + SHRINK * float((x[1:] ** 2).sum()), gradient + np.r_[0, 2 * SHRINK * x[1:]]
+
+    fitted = minimize(loss, np.zeros(len(names) + 1), jac=True, method="L-BFGS-B").x
+    bias = {name: round(float(one), 4) for name, one in zip(names, fitted[1:], strict=True)}
+    return Calibration(round(float(np.exp(fitted[0])), 5), bias)
 
 
 class _SameGene:
@@ -295,4 +320,4 @@ def untrained(knocked: KnockedOut, config: KnockoutConfig) -> KnockedOut:
     resamplers: Any = knocked.model.resamplers
     widths = {name: one.config.width_in for name, one in resamplers.items()}
     model = build(knocked.model.language, widths, config, config.align.seed + 1_000)
-    return replace(knocked, model=model, bias={})
+    return replace(knocked, model=model, calibrations={})
