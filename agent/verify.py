@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from agent.answer import Claim
+from agent.basis import CLOSED, basis
 from agent.quotes import quotable
 from agent.statement import RULES, Form, Statement
 from agent.support import Inspector, Predicted, Recomputed, StoredText, Support
 from agent.wording import Names, sentence
 from kg.graph import KnowledgeGraph
 from kg.ontology import most_recent_common_ancestors
-from kg.terms import DEVELOPS_FROM, IS_A, IS_A_OR_PART_OF, PART_OF, Curie
+from kg.terms import IS_A, IS_A_OR_PART_OF, PART_OF, Curie
 from retrieval.evidence import (
     CellsEvidence,
     EdgeEvidence,
@@ -33,16 +34,6 @@ from retrieval.evidence import (
 )
 
 __all__ = ["Verifier"]
-
-# Relations of class hierarchies, where a release is complete about itself: that it holds no
-# path can be said, naming it. Of annotations it cannot: what is not annotated may still be so.
-_CLOSED = {
-    IS_A: (IS_A,),
-    PART_OF: (IS_A, PART_OF, IS_A_OR_PART_OF),
-    IS_A_OR_PART_OF: (IS_A, PART_OF, IS_A_OR_PART_OF),
-    DEVELOPS_FROM: (IS_A, DEVELOPS_FROM),
-}
-
 
 _HIERARCHY = {IS_A: (IS_A,), IS_A_OR_PART_OF: (IS_A, PART_OF, IS_A_OR_PART_OF)}
 
@@ -89,7 +80,8 @@ class Verifier:
             why = "the sentence is not the one that its statement makes"
         if why:
             return replace(claim, verdict="dropped", why=why)
-        return replace(claim, verdict="supported", why=_support(cited))
+        said = [_support(cited), basis(self.graph, self.names, claim.statement)]
+        return replace(claim, verdict="supported", why="; ".join(filter(None, said)))
 
     def check_draft(self, draft: str, evidence: Mapping[str, Evidence]) -> tuple[Claim, ...]:
         """Split a model's draft into claims at its sentences and check each.
@@ -222,7 +214,7 @@ class Verifier:
         """A "not" that no NOT-annotation backs may still be an absence from the hierarchy."""
         subject, predicate, target = triple
         hierarchical = all(
-            edge.predicate in _CLOSED[IS_A_OR_PART_OF]
+            edge.predicate in CLOSED[IS_A_OR_PART_OF]
             for edges in support.out.values()
             for edge, _ in edges
         )
@@ -235,8 +227,8 @@ class Verifier:
         subject, predicate, target = triple
         other = statement.unlike
         subject, target = (subject, other) if statement.inverse else (other, target)
-        if predicate in _CLOSED:
-            return target in self.graph.ancestors(subject, _CLOSED[predicate])
+        if predicate in CLOSED:
+            return target in self.graph.ancestors(subject, CLOSED[predicate])
         between = self.graph.edges_between(subject, target)
         return any(edge.predicate == predicate and not edge.negated for edge in between)
 
@@ -252,8 +244,8 @@ class Verifier:
         subject, predicate, target = statement.subject, statement.predicate, statement.objects[0]
         if subject == target:
             return "a term is not apart from itself"
-        if predicate in _CLOSED:
-            if target in self.graph.ancestors(subject, _CLOSED[predicate]):
+        if predicate in CLOSED:
+            if target in self.graph.ancestors(subject, CLOSED[predicate]):
                 return f"{subject} does have a path to {target} by {predicate}"
         elif self._annotated(subject, predicate, target):
             return f"{subject} {predicate} {target} is recorded"

@@ -97,6 +97,10 @@ def shown(answer: Answer, graph: KnowledgeGraph) -> str:
         release = f"{piece.source} {piece.release}".strip()
         text = " ".join(piece.text.split())
         lines.append(f"  {citation.key:<4} {text}" + ("" if release in text else f" [{release}]"))
+    for claim in answer.claims:
+        _, _, counted = claim.why.partition("; ")
+        if claim.verdict == "supported" and counted:
+            lines.append(f"  counted [{', '.join(claim.evidence)}]: {counted}")
     if answer.citations:
         lines.append("")
     if answer.releases:
