@@ -157,7 +157,7 @@ def abstracts(n: int = _TEXTS) -> list[str]:
 
 def evaluate(
     model: SoftTokenModel,
-    before: SoftTokenModel,
+    before: SoftTokenModel | None = None,
     *,
     verdicts: int = 400,
     others: int = 300,
@@ -169,7 +169,7 @@ def evaluate(
     Parameters
     ----------
     model, before
-        With and without the adapter of the language model.
+        With and without the adapter of the language model; None to leave out what it said before.
     verdicts, others, texts
         How many yes-or-no items, items of all kinds, and abstracts.
     seed
@@ -182,18 +182,20 @@ def evaluate(
     cells = test_cells(hierarchy)
     writer = Writer(
         hierarchy, unseen, "test", markers=marker_lists(), cells=set(cells.types), seed=seed,
-        fits=lambda text: before.language.count(text) <= 100,
+        fits=lambda text: model.language.count(text) <= 100,
     )  # fmt: skip
     _verdicts(report, model, before, yes_no(writer, verdicts))
     _forms(report, model, writer.items(others), cells, hierarchy)
     plain = abstracts(texts)
     report.add("perplexity on PubMed", perplexity(model.language, plain), len(plain))
-    report.beside("before", "perplexity on PubMed", perplexity(before.language, plain), len(plain))
+    if before is not None:
+        old = perplexity(before.language, plain)
+        report.beside("before", "perplexity on PubMed", old, len(plain))
     return report
 
 
 def _verdicts(
-    report: Report, model: SoftTokenModel, before: SoftTokenModel, items: Sequence[Item]
+    report: Report, model: SoftTokenModel, before: SoftTokenModel | None, items: Sequence[Item]
 ) -> None:
     said = answers(model, items)
     found = Verdicts.of(items, [verdict(one) for one in said])
@@ -207,12 +209,13 @@ def _verdicts(
     whole = [item.answer == one for item, one in zip(items, said, strict=True)]
     report.add("yes or no with every key right", float(np.mean(whole)), found.n)
     rules: Mapping[str, list[str]] = {
-        "before": [verdict(one) for one in answers(before, items)],
-        "before, forced": forced(before, items),
         "string match": [string_match(item) for item in items],
         "order of names": [ordered(item) for item in items],
         "always no": ["no"] * len(items),
     }
+    if before is not None:
+        written = [verdict(one) for one in answers(before, items)]
+        rules = {"before": written, "before, forced": forced(before, items), **rules}
     for rule, verdicts in rules.items():
         other = Verdicts.of(items, verdicts)
         report.beside(rule, name, other.accuracy, other.n)
@@ -232,6 +235,9 @@ def _forms(
     said = answers(model, items, cells)
     good = [valid(item, one) for item, one in zip(items, said, strict=True)]
     report.add("valid form", float(np.mean(good)), len(items))
+    for kind in sorted({item.kind for item in items}):
+        own = [ok for item, ok in zip(items, good, strict=True) if item.kind == kind]
+        report.add(f"valid form: {kind}", float(np.mean(own)), len(own))
     names = _names(hierarchy)
     labels = [read_label(i, s) for i, s in zip(items, said, strict=True) if i.kind == "type"]
     known = [label.casefold() in names for label in labels]
@@ -239,6 +245,9 @@ def _forms(
     about = [item for item in items if item.kind == "type"]
     held = answers(model, about, cells, [f" {naming(label)}" for label in hierarchy.labels])
     free = [one for item, one in zip(items, said, strict=True) if item.kind == "type"]
+    others = [ok for item, ok in zip(items, good, strict=True) if item.kind != "type"]
+    kept = [valid(item, one) for item, one in zip(about, held, strict=True)]
+    report.add("valid form, types held to names", float(np.mean([*others, *kept])), len(items))
     for name, some in (("written freely", free), ("held to the names of CL", held)):
         exact = [item.answer == one for item, one in zip(about, some, strict=True)]
         report.add(f"a type, {name}: exact", float(np.mean(exact)), len(about))
@@ -276,11 +285,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--others", type=int, default=300)
     parser.add_argument("--texts", type=int, default=_TEXTS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--alone", action="store_true", help="leave out the model before tuning")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     language = load(options.llm)
     model = SoftTokenModel.load(options.model, language)
-    before = SoftTokenModel.load(options.model, language, lora=False)
+    before = None if options.alone else SoftTokenModel.load(options.model, language, lora=False)
     report = evaluate(
         model,
         before,

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from data.errors import BadInput, DependencyMissing
+from data.errors import BadFile, BadInput, DependencyMissing
 from encoders.adapter import IGNORED, LORA, Assembled, Prompt, SoftTokenModel, shared_copy
 from encoders.language import LanguageModel
 from training.instruction_data import Item
@@ -44,14 +44,13 @@ __all__ = [
     "instruct",
     "prompts",
     "save",
+    "take_up",
 ]
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
 """The original adapts query and value alone; on a model this small all four are affordable."""
 
 _PATTERN = "TCPTFCTCTPCFTC"
-"""Kinds of steps in turn: of fourteen, five are talks on one list of facts, five cells, two facts
-and two plain text."""
 
 _MARK = -1  # in a row of ids: [ANSWER], the last of the marks
 
@@ -70,6 +69,8 @@ class InstructConfig:
         The most tokens of a prompt with its answer; facts are cut, never the question.
     projector
         Also train projector, [Bt] and marks.
+    pattern
+        Kinds of steps in turn: T talks on one list of facts, F facts, C cells, P plain text.
     loop
         The run. BioVERSE's rate of 2e-5 hardly moves a model of 135 M parameters in the steps that
         a processor makes in an hour; with 1e-3 verdicts begin to follow the facts after 25 steps
@@ -85,11 +86,19 @@ class InstructConfig:
     talk_batch: int = 4
     limit: int = 128
     projector: bool = False
+    pattern: str = _PATTERN
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
             steps=500, learning_rate=1e-3, weight_decay=0.0, warmup=0.05, save_every=20
         )
     )
+
+    def __post_init__(self) -> None:
+        if not self.pattern or set(self.pattern) - set("TFCP"):
+            raise BadInput(
+                f"the pattern of steps is {self.pattern!r}; expected letters of T (talks), F "
+                "(facts), C (cells) and P (plain text)"
+            )
 
 
 def add_lora(language: LanguageModel, config: InstructConfig | None = None) -> LanguageModel:
@@ -133,6 +142,34 @@ def add_lora(language: LanguageModel, config: InstructConfig | None = None) -> L
                 f"LoRA cannot be put on {language.name} ({reason}); name its linear layers"
             ) from None
     return LanguageModel(language.name, model, language.tokenizer)
+
+
+def take_up(language: LanguageModel, folder: Path) -> str:
+    """Put the weights of a saved adapter into new layers of the same form; returns their sha256.
+
+    Raises
+    ------
+    BadFile
+        When the folder holds no adapter, or one of another form.
+    """
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+    from safetensors.torch import load
+
+    path = folder / "adapter_model.safetensors"
+    if not path.is_file():
+        raise BadFile(f"{folder} holds no {path.name}; expected what celloquy train instruct wrote")
+    content = path.read_bytes()
+    tensors = load(content)
+    shapes = {name: tuple(t.shape) for name, t in tensors.items()}
+    own = {name: tuple(t.shape) for name, t in get_peft_model_state_dict(language.model).items()}
+    if shapes != own:
+        other = sorted(name for name in {*shapes, *own} if shapes.get(name) != own.get(name))[0]
+        raise BadFile(
+            f"the adapter {folder} has {other} of shape {shapes.get(other)}; expected "
+            f"{own.get(other)}: name the same rank and language model"
+        )
+    set_peft_model_state_dict(language.model, tensors)
+    return hashlib.sha256(content).hexdigest()
 
 
 def prompts(items: Sequence[Item], *, answers: bool = True) -> list[Prompt]:
@@ -201,7 +238,7 @@ class Instructions:
             "P": (self.plain, config.batch),
         }
         draw = random.Random(f"{config.loop.seed} {number}")  # noqa: S311 - nothing secret
-        wanted = _PATTERN[number % len(_PATTERN)]
+        wanted = config.pattern[number % len(config.pattern)]
         pool, size = next(pools[k] for k in (wanted, "T", "F", "C", "P") if pools[k][0])
         return draw.choices(pool, k=size)
 
@@ -299,6 +336,7 @@ def instruct(
     config: InstructConfig | None = None,
     folder: Path | None = None,
     *,
+    start: Path | None = None,
     develop: Callable[[SoftTokenModel], float] | None = None,
     seconds: float | None = None,
     show: bool = False,
@@ -321,6 +359,9 @@ def instruct(
         The run.
     folder
         Of checkpoints and logs; None to keep nothing.
+    start
+        Folder of an adapter of the same form (``lora``) where training starts; new layers if it is
+        not given.
     develop
         A score of the model, higher is better, every ``config.loop.develop_every`` steps.
     seconds
@@ -336,6 +377,8 @@ def instruct(
     config = config or InstructConfig()
     batches = Instructions(items, cells, plain, talks, config)
     tuned = add_lora(model.language, config)
+    taken = take_up(tuned, start) if start else ""
+    every = [*items, *(item for talk in talks for item in talk)]
     made = SoftTokenModel(tuned, model.projector)
     made.load_state_dict(model.state_dict())
     made.requires_grad_(config.projector)
@@ -367,7 +410,7 @@ def instruct(
         history = fit(
             named, step, batches, config.loop, folder,
             develop=score if develop else None,
-            about=_about(model, [*items, *(i for talk in talks for i in talk)], plain, config),
+            about=_about(model, every, plain, config, taken),
             seconds=seconds, show=show,
         )  # fmt: skip
     _train(made, False)
@@ -381,7 +424,11 @@ def _train(model: SoftTokenModel, on: bool) -> None:
 
 
 def _about(
-    model: SoftTokenModel, items: Sequence[Item], plain: Sequence[str], config: InstructConfig
+    model: SoftTokenModel,
+    items: Sequence[Item],
+    plain: Sequence[str],
+    config: InstructConfig,
+    start: str,
 ) -> dict[str, Any]:
     """What makes two runs the same beside the loop."""
     digest = hashlib.sha256(repr([(i.facts, i.question, i.answer) for i in items]).encode())
@@ -393,6 +440,7 @@ def _about(
         "instruct": json.loads(json.dumps(options)),
         "language": model.language.identity,
         "data": digest.hexdigest()[:16],
+        "start": start,
     }
 
 

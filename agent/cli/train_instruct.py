@@ -29,6 +29,13 @@ def instruct(
     projector: Annotated[
         bool, typer.Option("--projector", help="Also train projector and marks.")
     ] = False,
+    start: Annotated[
+        Path | None, typer.Option(help="Go on from the tuned model in this folder.")
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(help="Kinds of steps in turn: T talks, F facts, C cells, P plain text."),
+    ] = None,
     rank: Annotated[int, typer.Option(help="Rank of LoRA's layers.", min=1)] = 8,
     steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.")] = None,
     batch: Annotated[int | None, typer.Option(help="Prompts with facts a batch.")] = None,
@@ -49,7 +56,7 @@ def instruct(
     in no question, no fact and no cell. A run that was stopped goes on with the same command.
     """
     from agent.lookup import open_graph
-    from encoders.adapter import SoftTokenModel
+    from encoders.adapter import LORA, SoftTokenModel
     from encoders.language import load
     from training.align_data import Labelled, gather
     from training.instruct import instruct as train
@@ -63,10 +70,10 @@ def instruct(
     found = gather(files, folder, graph=graph, seed=options.seed)
     model = SoftTokenModel.load(aligned, language, encoder=found.encoder, lora=False)
     some, talks, plain = instructions(found, language, items, seed=options.seed)
-    config = _config(projector, rank, (steps, batch, rate))
+    config = _config(projector, rank, pattern, (steps, batch, rate))
     made, history = train(
         model, some, found.cells, plain, talks, config, output / "training",
-        seconds=seconds, show=not options.quiet,
+        start=start / LORA if start else None, seconds=seconds, show=not options.quiet,
     )  # fmt: skip
     document: dict[str, Any] = {
         "finished": history.finished,
@@ -90,7 +97,10 @@ def instruct(
 
 
 def _config(
-    projector: bool, rank: int, numbers: tuple[int | None, int | None, float | None]
+    projector: bool,
+    rank: int,
+    pattern: str | None,
+    numbers: tuple[int | None, int | None, float | None],
 ) -> InstructConfig:
     from dataclasses import replace
 
@@ -105,8 +115,8 @@ def _config(
         seed=options.seed,
     )
     return replace(
-        base, rank=rank, alpha=2 * rank, projector=projector, batch=batch or base.batch,
-        cell_batch=2 * (batch or base.batch), loop=loop,
+        base, rank=rank, alpha=2 * rank, projector=projector, pattern=pattern or base.pattern,
+        batch=batch or base.batch, cell_batch=2 * (batch or base.batch), loop=loop,
     )  # fmt: skip
 
 

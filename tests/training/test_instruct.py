@@ -5,6 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +20,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 
-from data.errors import BadInput  # noqa: E402 - after the check for torch
+from data.errors import BadFile, BadInput  # noqa: E402 - after the check for torch
 from encoders.adapter import IGNORED, Projector, ProjectorConfig, SoftTokenModel  # noqa: E402
 from encoders.language import LanguageModel  # noqa: E402
 from tests.encoders.tinymodels import END, tiny  # noqa: E402
+from tests.training import tuning as program  # noqa: E402
 from training import instruct as tuning  # noqa: E402
 from training.evaluate_instruct import Verdicts, answers, forced, perplexity  # noqa: E402
 from training.instruct import InstructConfig, Instructions, add_lora, instruct  # noqa: E402
@@ -26,6 +32,7 @@ from training.instruction_data import Item  # noqa: E402
 from training.loop import LoopConfig  # noqa: E402
 from training.profiles import CellSet  # noqa: E402
 
+ROOT = Path(__file__).parents[2]
 FACTS = "a is b . b is c ."
 TALK = [
     Item("yes_no", "is a c ?", "b", "CL:1", FACTS, how="chain"),
@@ -175,6 +182,46 @@ class TestTraining:
         value.backward()
         assert all(p.grad is None for p in before.model.parameters())
         assert any(p.grad is not None for p in now.model.parameters())
+
+    @pytest.mark.slow
+    def test_killed_in_the_middle_and_run_again(self, tmp_path: Path) -> None:
+        """kill -9 after a checkpoint; the same command then ends as a run that was left alone."""
+        loss, weights = program.run(tmp_path / "whole")
+        folder = tmp_path / "killed"
+        command = [sys.executable, "-m", "tests.training.tuning", str(folder)]
+        process = subprocess.Popen([*command, "0.1"], cwd=ROOT, stdout=subprocess.PIPE)
+        until = time.monotonic() + 240
+        while not list(folder.glob("step-*.json")):
+            assert process.poll() is None and time.monotonic() < until, "it was to be killed"
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        (at,) = {int(path.stem.split("-")[1]) for path in folder.glob("step-*.json")}
+        assert 0 < at < program.STEPS
+        again = subprocess.run(
+            [*command, "0"], cwd=ROOT, capture_output=True, text=True, check=True
+        )  # fmt: skip
+        found = [float(one) for one in again.stdout.split()]
+        assert found == pytest.approx([loss, weights], abs=1e-5)
+
+    def test_a_second_run_goes_on_from_the_adapter_of_the_first(
+        self, model: SoftTokenModel, tmp_path: Path
+    ) -> None:
+        first, _ = instruct(model, ABOUT, CELLS, config=config(8))
+        tuning.save(first, tmp_path, encoder={"name": "x"})
+        still = LoopConfig(steps=1, learning_rate=1e-12)
+        plan = InstructConfig(batch=2, cell_batch=2, pattern="C", loop=still)
+        second, _ = instruct(model, ABOUT, CELLS, config=plan, start=tmp_path / "lora")
+        assert answers(second, ABOUT, CELLS) == answers(first, ABOUT, CELLS)
+        thin = {n: p for n, p in first.language.model.named_parameters() if "lora_" in n}
+        for name, parameter in second.language.model.named_parameters():
+            assert name not in thin or torch.allclose(parameter, thin[name], atol=1e-6)
+        with pytest.raises(BadFile, match=r"of shape .* the same rank"):
+            other = InstructConfig(rank=4, loop=still)
+            instruct(model, ABOUT, CELLS, config=other, start=tmp_path / "lora")
+        with pytest.raises(BadInput, match="the pattern of steps is 'TX'"):
+            InstructConfig(pattern="TX")
 
     def test_layers_that_are_not_there_are_refused(self) -> None:
         with pytest.raises(BadInput, match="LoRA cannot be put on"):
