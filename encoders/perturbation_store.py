@@ -104,6 +104,8 @@ def load_stored(folder: Path) -> Stored:
             labels=tuple(document["labels"]), control_cells=int(document["control_cells"]),
             source=str(document["source"]), column=str(document["column"]), **arrays,
         )  # fmt: skip
+        if screen.changes.shape != (len(screen.sets), len(screen.genes)):
+            raise ValueError(f"profiles of shape {screen.changes.shape}")
         return _with_network(screen, tensors, document.get("gears"))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadFile(
