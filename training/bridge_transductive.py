@@ -32,6 +32,7 @@ __all__ = ["MODELS", "by_embedding", "by_neighbours", "left_out"]
 MODELS = ("TransE", "DistMult", "RotatE")
 WIDTH = 64
 _RATE, _NEGATIVES = 0.01, 8  # Adam's, and negatives a link
+_AT_ONCE = 16
 _ASKED = 500  # genes that are scored: all tails of each are ranked
 
 
@@ -115,7 +116,12 @@ def by_embedding(
         model.eval()
     batch = torch.tensor([[int(gene), 0] for gene in asked])
     with torch.no_grad():
-        scores = model.score_t(batch)[:, genes:]
+        # A few genes at once: some models hold a vector for each pair of gene and node.
+        parts = [
+            model.score_t(batch[start : start + _AT_ONCE])[:, genes:]
+            for start in range(0, len(batch), _AT_ONCE)
+        ]
+    scores = torch.cat(parts)
     return np.asarray(scores.numpy(), dtype=np.float64)
 
 

@@ -91,8 +91,12 @@ def _by_labels(material: Material, part: int, y: NDArray[np.float32]) -> NDArray
 
     from training.bridge import BridgeConfig, train
 
-    only = {"disease": material.links["disease"]}
-    net, _ = train(replace(material, links=only), BridgeConfig(epochs=12), (part,))
+    only = replace(
+        material,
+        links={"disease": material.links["disease"]},
+        tails={"disease": material.tails["disease"]},
+    )
+    net, _ = train(only, BridgeConfig(epochs=12), (part,))
     return net.unseen(y, "disease", material.tails["phenotype"])
 
 
