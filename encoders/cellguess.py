@@ -1,8 +1,8 @@
 """What the language-model core itself thinks cells are: by their soft tokens alone.
 
 :func:`guess` ranks cell types for a group of cells by the aligned projector and, where a tuned
-adapter ships, adds what the language model writes when it is asked with the cells' soft tokens in
-the prompt. :class:`Names` gives the same probabilities cell by cell, as a second opinion beside
+adapter ships, adds which of the types ranked first the language model writes when it is asked with
+the cells' soft tokens in the prompt. :class:`Names` gives the same probabilities cell by cell, as a second opinion beside
 markers. Neither looks at a marker table: it is a guess to set beside the evidence, and
 :data:`MEASURED` says how good.
 """
@@ -95,7 +95,7 @@ def guess(
     top
         How many types are named.
     write
-        Whether the tuned language model also writes its answer: some seconds on a processor.
+        Whether the tuned language model also chooses among them: some seconds on a processor.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def guess(
     ranked = tuple(Predicted(terms[i].id, terms[i].label, float(scores[i])) for i in best)
     notes = ["trained mostly on cells simulated from marker tables"]
     if write:
-        notes += _written(aligned, mean, terms)
+        notes += _written(aligned, mean, [terms[i] for i in best])
     return Prediction(
         about=f"what {len(seen):,} cells are, by their soft tokens",
         model=MODEL,
@@ -131,7 +131,10 @@ def guess(
 
 
 def _written(aligned: Aligned, mean: NDArray[np.float32], terms: Sequence[Term]) -> list[str]:
-    """The type that the tuned language model writes, among those given; nothing if none ships."""
+    """The type that the tuned language model writes, of those ranked first; nothing if none ships.
+
+    Held to all names of the ontology it writes of a T cell for most real cells.
+    """
     import torch
 
     from encoders.adapter import LORA, Prompt, SoftTokenModel
@@ -145,7 +148,7 @@ def _written(aligned: Aligned, mean: NDArray[np.float32], terms: Sequence[Term])
     )
     term = answers.get(f" {said.text.strip()}")
     where = f" ({term.id})" if term else ""
-    return [f"the tuned language model, held to names of the ontology, writes: {said.text}{where}"]
+    return [f"the tuned language model, held to these names, writes: {said.text}{where}"]
 
 
 def _release() -> str:

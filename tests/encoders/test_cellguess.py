@@ -70,3 +70,11 @@ def test_names_speak_cell_by_cell(known: tuple[list[Term], Hierarchy]) -> None:
     assert not found[9].any()
     # How many cells come together does not matter, to the last bit.
     assert np.array_equal(names.chances(vectors[4:5])[0], found[4])
+
+
+@pytest.mark.slow
+def test_the_tuned_model_chooses_among_the_first(known: tuple[list[Term], Hierarchy]) -> None:
+    terms, hierarchy = known
+    found = guess(cells()[:3], GENES, terms, hierarchy, top=3)
+    (said,) = (note for note in found.notes if "writes" in note)
+    assert any(f"({one.id})" in said for one in found.ranked)
