@@ -2,9 +2,9 @@
 
 :func:`guess` ranks cell types for a group of cells by the aligned projector and, where a tuned
 adapter ships, adds which of the types ranked first the language model writes when it is asked with
-the cells' soft tokens in the prompt. :class:`Names` gives the same probabilities cell by cell, as a second opinion beside
-markers. Neither looks at a marker table: it is a guess to set beside the evidence, and
-:data:`MEASURED` says how good.
+the cells' soft tokens in the prompt. :class:`Names` gives the same probabilities cell by cell, as a
+second opinion beside markers. Neither looks at a marker table: it is a guess to set beside the
+evidence, and :data:`MEASURED` says how good.
 """
 
 from __future__ import annotations
