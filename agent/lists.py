@@ -6,7 +6,7 @@ and the options, as datasets do in :mod:`agent.annotate`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,11 @@ class ListAnswers:
 
 
 def annotate_marker_file(
-    path: Path, config: AnnotateConfig | None = None, *, known: Knowledge | None = None
+    path: Path,
+    config: AnnotateConfig | None = None,
+    *,
+    known: Knowledge | None = None,
+    min_confidence: float | None = None,
 ) -> ListAnswers:
     """Name the cell type of every list of a file.
 
@@ -78,9 +82,12 @@ def annotate_marker_file(
         One cluster a line (its name, a tab or a comma, its genes, the strongest first), or a table
         with a header that names a column of markers.
     config
-        Of its options ``candidates``, ``tissue`` and ``min_confidence`` are used.
+        Of its options ``candidates`` and ``tissue`` are used.
     known
         Ontology and markers; those of the built graph where not given.
+    min_confidence
+        What the probability of an answer must reach; where not given, the term is named that is
+        nearest to what a list may be, however sure.
 
     Raises
     ------
@@ -95,16 +102,17 @@ def annotate_marker_file(
         what = "is a folder" if path.is_dir() else "does not exist"
         raise BadFile(f"{path} {what}; expected a file of marker lists: check the path")
     config = config or AnnotateConfig()
+    if min_confidence is not None:
+        check(replace(config, min_confidence=min_confidence))
     lists = read_gene_lists(path)
     known = known or knowledge()
     sets, never, _ = among(known, config.candidates)
     prior = None
     if config.tissue is not None:
         prior = tissue_prior(sets.ids, config.tissue, known.hierarchy, known.graph)
-    check(config)
     answers = annotate_lists(
         lists, sets, known.hierarchy, priors=[prior] * len(lists), never=never,
-        min_confidence=config.min_confidence,
+        min_confidence=min_confidence or 0.0,
     )  # fmt: skip
     species: Species = "mouse" if any(one.species == "mouse" for one in lists) else "human"
     return ListAnswers(lists, answers, known, releases(known, species, config))

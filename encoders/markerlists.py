@@ -29,6 +29,10 @@ from kg.terms import Curie
 __all__ = ["ListAnnotation", "ListConfig", "ListScorer", "annotate_lists", "closeness"]
 
 
+NONE = 0.5
+"""Probability of any type at all below which a list is of none: ribosomal genes, stress, noise."""
+
+
 @dataclass(frozen=True)
 class ListConfig:
     """Constants of the model.
@@ -54,7 +58,8 @@ class ListConfig:
 class ListAnnotation:
     """The answer for one list.
 
-    ``term`` is None where no listed gene is a marker of any candidate. ``confidence`` is the
+    ``term`` is None where no listed gene is a marker of any candidate, or the list is rather of no
+    type than of any. ``confidence`` is the
     probability of the term and everything below it, ``candidates`` the most probable types with
     theirs, ``supporting`` the listed genes that speak for the leaf, ``missing`` its surest markers
     that are not listed, ``against`` listed genes whose absence marks it.
@@ -190,6 +195,9 @@ def annotate_lists(
             found.append(_unknown(one))
             continue
         chances = scorer.probabilities(one.genes, priors[number] if priors else None)
+        if chances.sum() < NONE:
+            found.append(_unknown(one, marked))
+            continue
         term = _sure(
             int((chances @ worth).argmax()), chances @ up, hierarchy, barred, min_confidence
         )

@@ -31,6 +31,9 @@ __all__ = [
     "say",
 ]
 
+LEAST = 0.5
+"""Confidence that the answer of a cell must reach unless told otherwise."""
+
 _ROWS = 30  # terms listed; the rest are counted
 _LABEL = 44  # letters of a label before it is cut
 _FOR, _AGAINST = 4, 3  # markers named on each side
@@ -72,8 +75,11 @@ def annotate(
     ] = None,
     tissue: TissueOption = None,
     min_confidence: Annotated[
-        float, typer.Option(help="What an answer's confidence must reach.")
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            help="What an answer's confidence must reach.", show_default="0.5; marker lists: none"
+        ),
+    ] = None,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -122,7 +128,7 @@ def annotate(
     if (source is None) == (markers is None):
         raise BadInput("expected either a dataset (an .h5ad file) or marker lists (--markers FILE)")
     config = AnnotateConfig(
-        min_confidence=min_confidence,
+        min_confidence=LEAST if min_confidence is None else min_confidence,
         groupby=groupby,
         candidates=tuple(candidates or ()),
         tissue=tissue,
@@ -139,7 +145,7 @@ def annotate(
                 "marker lists have no cells to write; leave out --output, --report and --cas: the "
                 "answers are printed, with --json as a document"
             )
-        return _lists(markers, config, as_json)
+        return _lists(markers, config, as_json, min_confidence)
     assert source is not None, "one of both was given"
     _readable(source)
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
@@ -205,10 +211,10 @@ def _also(found: Annotation, source: Path, report: Path | None, cas: Path | None
         say(f"Cell Annotation Schema: {cas}")
 
 
-def _lists(file: Path, config: AnnotateConfig, as_json: bool) -> int:
+def _lists(file: Path, config: AnnotateConfig, as_json: bool, least: float | None) -> int:
     from agent.lists import annotate_marker_file
 
-    found = annotate_marker_file(file, config)
+    found = annotate_marker_file(file, config, min_confidence=least)
     for one in found.lists:
         if one.unread:
             some = ", ".join(one.unread[:5])
