@@ -55,8 +55,8 @@ CROPS = "images/periscope_hela_ko_crops_dev.npz"
 SINGLE = 40
 """Single cells that are scored in each fold: the language model reads 20 answers for each."""
 
-IMAGE_STEPS = 15
-"""Steps through the language model for each fold of images; not tuned."""
+IMAGE_STEPS = 60
+"""Steps in token space for each fold of images, none through the language model; not tuned."""
 
 Outcome = dict[str, Ranked]
 
@@ -158,14 +158,14 @@ def _images(folder: Path, language: LanguageModel, seed: int) -> Outcome:
     encoder = TrainedHere(vit, "crops")
     tokens = image_tokens(encoder, screen)
     config = _seeded(KnockoutConfig(), seed)
-    config = replace(config, teach=replace(config.teach, steps=IMAGE_STEPS, save_every=0))
+    config = replace(config, align=replace(config.align, steps=IMAGE_STEPS), align_batch=16)
     seen = (screen, encoder, tokens)
     outcomes: dict[str, list[Ranked]] = {}
     for held in range(folds(screen.labels, screen.guides).max() + 1):
         learnt, test = image_inputs(seen, held)
         if not len(test.right):
             continue
-        knocked, _ = learn(language, None, seen, held, config)
+        knocked, _ = learn(language, None, seen, held, config, steps=("align",))
         own = {
             OWN: through(knocked, test),
             ALONE: alone(knocked, test, config),

@@ -32,7 +32,7 @@ from training.loop import LoopConfig
 
 __all__ = ["main", "phenotypes", "pixel_statistics"]
 
-PENALTIES = (0.01, 0.1, 1.0)
+PENALTIES = (0.1, 1.0, 10.0)
 """Inverse penalties of the regressions that the development part chooses from."""
 
 STEPS = 250
@@ -225,14 +225,20 @@ def _regress(
     features: NDArray[np.float32], truth: NDArray[np.int64], part: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Answers of a logistic regression whose penalty part 1 chose, on part 0."""
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     def fitted(rows: NDArray[np.bool_], penalty: float):  # type: ignore[no-untyped-def]
-        told = LogisticRegression(C=penalty, max_iter=300, tol=1e-2)
+        told = LogisticRegression(C=penalty, max_iter=500)
         model = make_pipeline(StandardScaler(), told)
-        return model.fit(features[rows], truth[rows])
+        with warnings.catch_warnings():
+            # Where 500 steps are not enough the penalty is too small to be chosen.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return model.fit(features[rows], truth[rows])
 
     tried = [
         _macro(truth[part == 1], fitted(part > 1, one).predict(features[part == 1]))

@@ -51,7 +51,7 @@ FIGURES = ("top-1", "top-5", "MRR")
 
 IMAGE_VIT = PretrainConfig(
     size=112, patch=16, width=96, layers=3, batch=16,
-    loop=LoopConfig(steps=150, learning_rate=1e-3, weight_decay=0.05, warmup=0.05, threads=1),
+    loop=LoopConfig(steps=60, learning_rate=1e-3, weight_decay=0.05, warmup=0.05, threads=1),
 )  # fmt: skip
 """The vision transformer of the images of a screen, trained on them without labels; not tuned."""
 

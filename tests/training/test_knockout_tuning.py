@@ -27,6 +27,7 @@ from training.knockout_tuning import (  # noqa: E402
     KINDS,
     Facts,
     TuningConfig,
+    facts_of,
     questions,
     save,
     tune,
@@ -119,3 +120,11 @@ def test_answers_are_counted_by_kind_beside_the_commonest() -> None:
     assert found["control"][1:] == (0.75, 4)
     assert found["process"][2] == 3  # BB has no facts
     assert all(0 <= share <= 1 for share, _, _ in found.values())
+
+
+@pytest.mark.assets
+def test_facts_come_from_the_graph(real: Any) -> None:
+    found = facts_of(real, ["STAT2", "NOSUCHGENE", NONE])
+    assert set(found) == {"STAT2", NONE}
+    assert "interferon" in found["STAT2"].process
+    assert found["STAT2"].compartment in {"cytosol", "nucleus", "nucleoplasm", "plasma membrane"}
