@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.byhand import add_rewordings, add_second
 from agent.config import AskConfig
 from agent.kgrag import kgrag
 from agent.lookup import open_graph
@@ -20,6 +21,9 @@ from training.figures import Report
 from training.synthetic_qa import Split, generate
 
 __all__ = ["evaluate", "main"]
+
+MORE = ("questions_second.tsv", "rewordings.tsv")
+"""Sets that are scored as well where they lie beside the questions."""
 
 
 def evaluate(
@@ -62,6 +66,11 @@ def evaluate(
     if folder is not None:
         choosing = _model_choosing if model_alone else None
         kgrag(report, agent, folder, alone.get("SmolLM2 alone"), choosing)
+    second, reworded = (questions.with_name(name) for name in MORE)
+    if second.is_file():
+        add_second(report, graph, second)
+    if reworded.is_file():
+        add_rewordings(report, graph, reworded)
     report.assets = {source: release.version for source, release in graph.releases.items()}
     return report, made, hand
 

@@ -28,7 +28,7 @@ from encoders.routes import NONE, Guess, RouteClassifier, masked
 from kg.grounding import FUNCTION_WORDS
 from kg.mentions import Mention
 
-__all__ = ["Guessed", "chosen", "guessed"]
+__all__ = ["Guessed", "chosen", "guessed", "masked_question"]
 
 SURELY_NOTHING = 0.9
 """Probability from which the classifier's "nothing answers this" keeps a model from being asked."""
@@ -147,6 +147,12 @@ def chosen(question: str, mentions: Sequence[Mention], config: AskConfig) -> Gue
     terms = tuple(said.mentions[place] for place in order)
     plan = Plan(tool.name, terms, f"{config.llm} chose it", organism=said.organism)
     return Guessed(plan, f"{config.llm}: {name}", _note(tool, terms, config.llm))
+
+
+def masked_question(question: str, mentions: Sequence[Mention]) -> str:
+    """A question as the classifier reads it; "" where it may not be guessed at."""
+    said = _question(question, mentions)
+    return "" if isinstance(said, str) else said.text
 
 
 def _question(question: str, mentions: Sequence[Mention]) -> _Question | str:

@@ -35,7 +35,7 @@ from training.wordings import ABSURD, KEPT, OFF_TOPIC, WORDINGS
 if TYPE_CHECKING:
     from encoders.text import TextEncoder
 
-__all__ = ["Example", "content", "examples", "fit", "main"]
+__all__ = ["Example", "centroids", "content", "examples", "fit", "main"]
 
 TABLE = Path(__file__).with_name("route_wordings.toml")
 FOLDS = 5
@@ -279,7 +279,7 @@ def _figures(
     report.beside("largest class", f"{name}: right kind", most / len(tried), len(tried))
 
 
-def _centroids(
+def centroids(
     seen: Sequence[Example], vectors: NDArray[np.float32], others: NDArray[np.float32]
 ) -> list[str]:
     """The label whose mean vector is nearest: a classifier without training."""
@@ -318,7 +318,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings,
     )
     for name, some, theirs in (("wordings of the test split", kept, kept_vectors),):
-        near = _centroids(seen, vectors, theirs)
+        near = centroids(seen, vectors, theirs)
         value = sum(a == e.label for a, e in zip(near, some, strict=True)) / len(some)
         report.beside("nearest centroid", f"{name}: right kind", value, len(some))
     report.notes.append(f"C {strength:g}, threshold {settings[0]}, nearness {settings[1]}")
