@@ -133,6 +133,7 @@ def test_a_mouse_gene_has_a_text_of_its_own(real: EmbeddedGraph) -> None:
 
 
 @pytest.mark.assets
+@pytest.mark.slow
 def test_phenotypes_of_a_disease_are_carried_on(real: EmbeddedGraph) -> None:
     from training.bridge_transfer import carried
 
