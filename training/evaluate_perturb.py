@@ -20,15 +20,21 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.errors import BadInput
 from encoders.perturbation_choice import Measure, agreement, cases, measure, pearson
 from encoders.perturbation_genes import gene_space
 from encoders.perturbation_models import FAMILIES, MEAN, training_of
 from encoders.perturbation_screen import Screen, read_screen
 from training.figures import Report, versions
+
+if TYPE_CHECKING:
+    from training.perturb import PerturbConfig
+    from training.perturb_data import Cells
 
 __all__ = ["SCREENS", "Score", "perturb", "scores"]
 
@@ -82,7 +88,9 @@ def scores(
     return tuple(found)
 
 
-def perturb(folder: Path, seed: int = 0, gears: Path | None = None) -> Report:
+def perturb(
+    folder: Path, seed: int = 0, gears: Path | None = None, only: str | None = None
+) -> Report:
     """The suite, as ``celloquy evaluate`` prints it.
 
     Parameters
@@ -93,9 +101,20 @@ def perturb(folder: Path, seed: int = 0, gears: Path | None = None) -> Report:
         Of GEARS's folds and weights; the other models draw nothing.
     gears
         Also GEARS; the folder where its fits are kept.
+    only
+        One screen of :data:`SCREENS`.
+
+    Raises
+    ------
+    BadInput
+        When there is no such screen.
     """
+    if only is not None and only not in SCREENS:
+        raise BadInput(f"no screen is called {only!r}; there are: {', '.join(SCREENS)}")
     report = Report("perturb", versions=versions("torch", "scikit-learn"), seed=seed)
     for name, (file, cells, kinds) in SCREENS.items():
+        if only not in (None, name):
+            continue
         path = folder / "perturbation" / file
         screen = read_screen(path, cells=cells)
         training = training_of(screen, gene_space(screen.perturbed))
@@ -143,7 +162,7 @@ def _add_gears(
     source: tuple[Path, str | None, int, Path],
     rows: Sequence[int],
 ) -> None:
-    """GEARS by folds, as it is trained here and, on single genes, on single cells as published."""
+    """GEARS by folds."""
     from training.perturb import PerturbConfig
     from training.perturb_data import read_cells
 
@@ -151,36 +170,30 @@ def _add_gears(
     cells = read_cells(path, seed=seed, cells=wanted)
     base = PerturbConfig()
     base = replace(base, loop=replace(base.loop, seed=seed))
-    configs = {"GEARS": base}
-    if what.startswith("THP-1"):
-        loop = replace(base.loop, learning_rate=1e-3)
-        configs["GEARS, single cells"] = replace(base, bag=1, cells=32, loop=loop)
+    label = "GEARS"
     size = len(cells.screen.sets[rows[0]])
-    for label, config in configs.items():
-        found = dict(_kept(keep / f"{path.stem}-{size}-{label}-{seed}.npz", cells, size, config))
-        at = [row for row in rows if row in found]
-        made = np.array([found[row][0] for row in at])
-        _add(report, what, label, scores(made, cells.screen, at))
-        expected = np.array([found[row][1] for row in at])
-        errors = np.abs(made - cells.screen.changes[at])
-        value = agreement(expected, errors, cells.screen.control)
-        report.beside(label, f"{what}: Spearman of expected and true errors", value, len(at))
+    found = dict(_kept(keep / f"{path.stem}-{size}-{label}-{seed}.npz", cells, size, base))
+    at = [row for row in rows if row in found]
+    made = np.array([found[row][0] for row in at])
+    _add(report, what, label, scores(made, cells.screen, at))
+    expected = np.array([found[row][1] for row in at])
+    errors = np.abs(made - cells.screen.changes[at])
+    value = agreement(expected, errors, cells.screen.control)
+    report.beside(label, f"{what}: Spearman of expected and true errors", value, len(at))
 
 
 FOLDS = 5
 """Parts of a screen of which GEARS leaves one out at a time."""
 
 
-def _kept(file: Path, cells: object, size: int, config: object) -> Iterator[
-    tuple[int, tuple[NDArray[np.float64], NDArray[np.float64]]]
-]:  # fmt: skip
+def _kept(
+    file: Path, cells: Cells, size: int, config: PerturbConfig
+) -> Iterator[tuple[int, tuple[NDArray[np.float64], NDArray[np.float64]]]]:
     """Held-out changes and expected errors by row; each fold is written once it is there."""
     from encoders.perturbation_graphs import gene_nodes
-    from training.perturb import PerturbConfig, held_out
-    from training.perturb_data import Cells, folds
+    from training.perturb import held_out
+    from training.perturb_data import folds
 
-    assert isinstance(cells, Cells)
-    assert isinstance(config, PerturbConfig)
     sets = cells.screen.sets
     parts = folds(sets, FOLDS, config.loop.seed) if size == 1 else _pair_folds(sets)
     done: dict[str, NDArray[np.float64]] = {}
@@ -218,10 +231,11 @@ def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parse.add_argument("--data", type=Path, required=True)
     parse.add_argument("--gears", type=Path)
+    parse.add_argument("--only", choices=list(SCREENS))
     parse.add_argument("--seed", type=int, default=0)
     parse.add_argument("--write", type=Path)
     given = parse.parse_args()
-    perturb(given.data, given.seed, given.gears).show(given.write)
+    perturb(given.data, given.seed, given.gears, given.only).show(given.write)
 
 
 if __name__ == "__main__":
