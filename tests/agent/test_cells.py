@@ -107,6 +107,13 @@ def agent(real: EmbeddedGraph) -> Agent:
         ("Which cluster is the T cells?", "groups_of_type", "by leiden: in T 25 of 25 cells"),
         ("What fraction of them express GNLY?", "share_expressing", "GNLY is detected in"),
         ("Is GNLY higher here than in the rest?", "is_higher", "Yes: Higher in"),
+        ("Which of these cells are tumour cells?", "malignant", "is not called here"),
+        ("Are any of them malignant?", "malignant", "By the type they resemble: "),
+        ("Are there cancer cells in the dataset?", "malignant", "is not called here"),
+        ("Is GNLY a marker of these cells?", "is_marker_here", "Yes, by these cells: Higher in"),
+        ("Is CD79A a marker of them?", "is_marker_here", "No, not by these cells: Lower in"),
+        ("Which genes made you call these NK cells?", "why", "Detected in the cells with leiden"),
+        ("Which genes speak against calling these T cells?", "why_not", "T cell (CL:0000084)"),
         ("Is GNLY lower here than in cluster B?", "is_lower", "No: Higher in"),
         ("How do clusters B and T differ?", "compare", "the cells with leiden=B than in the cells"),
         ("Are there any B cells in this dataset?", "whether", "25 of the 75 cells of the dataset"),
@@ -438,3 +445,19 @@ def test_pbmc3k(shared_data: Path, agent: Agent) -> None:
         assert "S100A8" in both.answer
         kinds = [c.evidence for c in both.citations]
         assert any(isinstance(one, PredictionEvidence) for one in kinds)
+
+
+def test_too_few_cells_are_not_compared_and_few_are_with_a_word(
+    agent: Agent, cells: AttachedCells
+) -> None:
+    for question in (
+        "Which genes are higher here?",
+        "Is GNLY higher here?",
+        "Compare with leiden=B",
+    ):
+        answer = agent.ask(question, cells, "index=0:1")
+        assert answer.status == "abstained"
+        assert "at least 3 cells on each side, and there are 1 against" in answer.answer
+    few = agent.ask("Is GNLY higher here than in the rest?", cells, "index=0:5")
+    assert few.status == "ok"
+    assert "One side has only 5 cells" in few.answer
