@@ -10,9 +10,9 @@ knowledge. Across datasets the coarse classes that both have are scored, mapped 
 (``data/label_maps``), and the types that both have; within one, its own types.
 
 A seed leaves out a tenth of the training cells of every type, or deals the folds anew; the spread
-is the standard deviation over seeds. The encoder is trained anew on the training cells of each, across
-datasets alone (within: ``python -m training.ablate_gene_tokens --suite within``).
-Nothing is chosen on what is scored. Last stands the rule for "none of these" on principal
+is the standard deviation over seeds. The encoder is trained anew on the training cells of each,
+across datasets alone (within: ``python -m training.ablate_gene_tokens --suite within``). Nothing is
+chosen on what is scored. Last stands the rule for "none of these" on principal
 components: the share of cells that it refuses, of types that the reference has and of those that it
 lacks, between the datasets and, one type at a time held out of a part of the cells, in mouse brain.
 With ``--out`` each run leaves a line of JSON, and one that the
