@@ -582,6 +582,8 @@ def ask(
     """
     if adata is None and (cells or against):
         raise BadInput(f"cells {cells or against!r} were named without a dataset; give adata too")
+    if not isinstance(image, str | Path | None):
+        raise BadInput(f"image is of type {type(image).__name__}; expected the path of an image")
     from agent.lookup import open_graph
 
     graph = graph or open_graph()

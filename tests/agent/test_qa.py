@@ -103,7 +103,7 @@ def test_no_question_is_bad_input(agent: Agent, question: str) -> None:
 def test_what_is_attached_is_never_passed_over(small: KnowledgeGraph) -> None:
     with pytest.raises(BadInput, match="is no dataset"):
         ask("What are these cells?", adata=object(), graph=small)
-    with pytest.raises(BadInput, match="not answered yet"):
+    with pytest.raises(BadInput, match="image is of type object"):
         ask("What is this?", image=object(), graph=small)
     with pytest.raises(BadInput, match="without a dataset"):
         ask("What are these cells?", cells="leiden=3", graph=small)
