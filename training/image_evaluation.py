@@ -125,6 +125,11 @@ def phenotypes(
         "untrained ViT + LR",
         _kept(work, "untrained", lambda: _regress(_features(untrained, images), truth, part)),
     )
+    control = np.concatenate([_features(untrained, images), statistics], axis=1)
+    score(
+        "untrained ViT and pixel statistics + LR",
+        _kept(work, "control", lambda: _regress(control, truth, part)),
+    )
     model = finetune(vit, _only(images.pictures, learnt), truth[learnt], len(classes), tuning,
                      folder=work / "finetune" if work else None, show=show)  # fmt: skip
     with torch.inference_mode():
