@@ -1,7 +1,7 @@
 """Does the language model name the cell whose soft tokens it reads? Ranking and writing, by labels.
 
-``python -m training.evaluate_labels --model FOLDER --data FOLDER [--sample N]`` takes cells of PBMC3k
-and PBMC68k, asks "What cell type is this?", and
+``python -m training.evaluate_labels --model FOLDER --data FOLDER [--sample N]`` takes cells
+of PBMC3k and PBMC68k, asks "What cell type is this?", and
 
 * ranks the set's own types by the likelihood of the answers that name them;
 * lets the model write, held to the names of the set's own types.
