@@ -64,7 +64,7 @@ def _writer(llm: str | None) -> dict[str, str]:
         address = _address_of(provider)
         uses = f"{model} at {_without_password(address) or f'the usual address of {provider}'}"
         if not _is_loopback(address):
-            leaves = "the question and the evidence found for it"
+            leaves = "the question, the terms that it names, and the evidence found for it"
     else:
         uses = f"{llm}, downloaded from its hub at first use and run here"
     return {"uses": uses, "leaves_this_machine": leaves}
