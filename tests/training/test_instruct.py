@@ -99,9 +99,9 @@ class TestBatches:
 
     def test_the_same_number_gives_the_same_batch(self) -> None:
         made = Instructions(ABOUT, CELLS, ["a b", "c d"], [TALK], config())
-        kinds = [type(made(n)[0]).__name__ for n in range(12)]
-        assert kinds == [type(made(n)[0]).__name__ for n in range(12)]
-        assert kinds.count("str") == 1
+        kinds = [type(made(n)[0]).__name__ for n in range(14)]
+        assert kinds == [type(made(n)[0]).__name__ for n in range(14)]
+        assert kinds.count("str") == 2
         assert made(3) == made(3)
 
     def test_an_item_without_a_cell_of_its_type_is_refused(self) -> None:
