@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent import llm
 from kg import terms as t
 from kg.build import build
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
 from kg.source import Loaded
 from kg.terms import Category, Edge, Release, Scope, Synonym, Term
+from tests.agent.chatserver import chat_server
 
 CL = Release("CL", "v1", "2026-03-26")
 OLD = Release("CL-2014", "2014-10-13", "2014-10-13")
@@ -140,3 +144,18 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeGraph]:
     build(path, loaded())
     with EmbeddedGraph.open(path) as graph:
         yield graph
+
+
+@pytest.fixture(scope="session")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, Any]]]:
+    """What chat models were sent: one server for all tests, since LangChain keeps the provider."""
+    folder = tmp_path_factory.mktemp("provider")
+    sys.path.insert(0, str(folder))
+    llm.chat_model.cache_clear()
+    try:
+        with chat_server(folder) as seen:
+            yield seen
+    finally:
+        sys.path.remove(str(folder))
+        sys.modules.pop("langchain_ollama", None)
+        llm.chat_model.cache_clear()

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from agent import llm
 from agent.config import AskConfig
 from agent.guessing import chosen, guessed
 from agent.qa import Agent
@@ -19,7 +15,6 @@ from encoders import routes
 from encoders.routes import RouteClassifier
 from kg.graph import KnowledgeGraph
 from kg.grounding import ground
-from tests.agent.chatserver import chat_server
 from tests.retrieval.little_encoder import LittleEncoder
 
 UNREAD = "Pray sort lymphocyte into its varieties"
@@ -147,20 +142,6 @@ def test_the_shipped_classifier_does_guess(small: KnowledgeGraph) -> None:
 
 
 # --- a language model ----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, Any]]]:
-    folder = tmp_path_factory.mktemp("provider")
-    sys.path.insert(0, str(folder))
-    llm.chat_model.cache_clear()
-    try:
-        with chat_server(Path(folder)) as seen:
-            yield seen
-    finally:
-        sys.path.remove(str(folder))
-        sys.modules.pop("langchain_ollama", None)
-        llm.chat_model.cache_clear()
 
 
 def asked(graph: KnowledgeGraph, question: str, mode: str) -> tuple[str, str]:

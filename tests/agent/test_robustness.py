@@ -8,39 +8,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from agent import llm
 from agent.cli.ask import EXIT
 from agent.config import AskConfig
 from agent.qa import Agent
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
-from tests.agent.chatserver import chat_server
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "tests" / "golden" / "ask.schema.json").read_text("utf-8"))
 QUESTION = "What kinds of lymphocyte are there?"
 LIMIT = 1.5
-
-
-@pytest.fixture(scope="module")
-def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, Any]]]:
-    folder = tmp_path_factory.mktemp("provider")
-    sys.path.insert(0, str(folder))
-    llm.chat_model.cache_clear()
-    try:
-        with chat_server(folder) as seen:
-            yield seen
-    finally:
-        sys.path.remove(str(folder))
-        sys.modules.pop("langchain_ollama", None)
-        llm.chat_model.cache_clear()
 
 
 def asked(graph: KnowledgeGraph, mode: str) -> tuple[dict[str, Any], float]:
