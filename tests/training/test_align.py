@@ -271,3 +271,24 @@ def test_texts_of_a_term() -> None:
     assert term_text(term, "definition") == "T cell: A type of lymphocyte."
     with pytest.raises(BadInput, match="no text of the kind"):
         term_text(term, "poem")  # type: ignore[arg-type]
+
+
+def test_variants_are_scored_on_the_dataset_left_out() -> None:
+    """Real cells of two datasets that are like the simulated ones: training beats the start."""
+    from training.align_choice import choose
+    from training.align_data import Material
+
+    some = cells(each=6)
+    origins = tuple(("here", "there", "simulated")[i % 3] for i in range(len(some)))
+    terms = {i: Term(i, n, Category.CELL_TYPE, "CL", "1") for i, n in TEXTS.items()}
+    material = Material(replace(some, origins=origins), terms, HIERARCHY, frozenset(), {})
+    report = choose(material, tiny("llama"), steps=(0, 20), only=("linear, random start",))
+    start, end = (report.baselines[f"linear, random start, {n} steps"] for n in (0, 20))
+    figures = {
+        f"{d}: {f}" for d in ("here", "there") for f in ("balanced accuracy", "AUROC", "Lin")
+    }
+    assert set(start) == set(end) == figures
+    assert all(end[one].value > start[one].value for one in figures)
+    assert report.notes[0] == "left out in turn: here, there; 1 seeds"
+    ranked = [float(note.split()[1].rstrip(":")) for note in report.notes[1:]]
+    assert ranked == sorted(ranked, reverse=True) and len(ranked) == 4
