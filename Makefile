@@ -77,13 +77,14 @@ bench: $(VENV)/.test
 docs: $(VENV)/.test
 	$(BIN)/python docs/generate.py
 
-## Train the shipped projector again, and an adapter in instructed/; DATA=FOLDER adds its real cells.
+## Train the shipped projector and adapter again; DATA=FOLDER adds its real cells.
 train-default: $(VENV)/.test
 	$(BIN)/celloquy data fetch core models
 	$(BIN)/celloquy kg build
 	$(if $(DATA),$(BIN)/python -m training.profiles --data $(DATA))
 	$(BIN)/celloquy train align -o data/weights/llm $(if $(DATA),--data $(DATA))
 	$(BIN)/celloquy train instruct --aligned data/weights/llm -o instructed $(if $(DATA),--data $(DATA))
+	mkdir -p data/weights/llm/lora && cp instructed/lora/* data/weights/llm/lora/
 
 clean:
 	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -123,7 +123,7 @@ class TermEvidence:
         )
 
     def _specific(self, term: int) -> NDArray[np.float64]:
-        """How far each gene is the mark of few types beside a term's own line, in [0, 1].
+        """How far each gene is the mark of few types beside a term's own line, in [.5, 1].
 
         Of two genes that are as much more frequent in the cells, the one that marks fewer other
         types says more (SRGN marks every blood cell). Inverse document frequency over the scored
@@ -137,7 +137,8 @@ class TermEvidence:
             if place not in own and term not in self.hierarchy.above[place]
         ]
         share = np.asarray((self.sets.on[beside] > 0).sum(axis=0), np.float64).ravel()
-        return np.asarray(np.log((1 + len(beside)) / (1 + share)) / np.log(1 + max(1, len(beside))))
+        rarity = np.log((1 + len(beside)) / (1 + share)) / np.log(1 + max(1, len(beside)))
+        return np.asarray((1 + rarity) / 2)
 
     def _rows(self, term: int) -> list[int]:
         """Rows of the sets that describe a term: its own, or those of the types below it."""
