@@ -3,9 +3,10 @@
 Projector, [Bt] and marks of an aligned model (:mod:`training.align`) are frozen by default; thin
 layers of low rank (E. Hu et al. 2021, arXiv:2106.09685; r 8, alpha 16, dropout .05) are put on the
 query, key, value and output products of the language model and trained on the answers of
-:mod:`training.instruction_data`. The loss sees no prompt and no padding. One step in seven is
-plain text, definitions of ontology terms, on which the model is held to what it said before: the
-divergence of its words from those of the model as published. So it does not forget how to write.
+:mod:`training.instruction_data`. The loss sees no prompt and no padding. Two steps in
+thirteen are plain text, definitions of ontology terms, on which the model is held to what it said
+before: the divergence of its words from those of the model as published. So it does not forget how
+to write.
 
 Steps alternate between talks, facts, cells and plain text, which pads least. A talk is one list of
 facts with several questions that differ in nothing else: three times the answers for the tokens.
@@ -50,7 +51,7 @@ __all__ = [
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
 """The original adapts query and value alone; on a model this small all four are affordable."""
 
-_PATTERN = "TCPTFCTCTPCFTC"
+_PATTERN = "TTCTPTCTTFCTP"
 
 _MARK = -1  # in a row of ids: [ANSWER], the last of the marks
 
@@ -89,7 +90,7 @@ class InstructConfig:
     pattern: str = _PATTERN
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=500, learning_rate=1e-3, weight_decay=0.0, warmup=0.05, save_every=20
+            steps=520, learning_rate=1e-3, weight_decay=0.0, warmup=0.05, save_every=20
         )
     )
 
