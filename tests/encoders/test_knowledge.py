@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data.errors import BadFile, BadInput
-from encoders.channels import LEARNT, SHIPPED, learnt, read_regulation, shipped
+from encoders.channels import _MADE, LEARNT, SHIPPED, learnt, read_regulation, shipped
 from encoders.knowledge import (
     WIDTH,
     Channel,
@@ -65,8 +65,16 @@ def _shipped(name: str) -> Callable[[Path], Channel]:
     return lambda tmp_path: shipped([name])[0]
 
 
+def _few_texts(tmp_path: Path) -> Channel:
+    """The texts of a few genes: those of all coding genes take minutes where none is kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("encoders.genept.coding_genes", lambda: GENES)
+        return _MADE["text"](None)
+
+
 MAKERS: dict[str, Callable[[Path], Channel]] = {
-    **{name: _shipped(name) for name in SHIPPED if name != "regulation"},
+    **{name: _shipped(name) for name in SHIPPED if name not in ("regulation", "text")},
+    "text": _few_texts,
     **{name: _learnt(name) for name in LEARNT},
     "regulation": _regulation,
     "promoter": _table,
@@ -77,9 +85,18 @@ MAKERS: dict[str, Callable[[Path], Channel]] = {
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_channel_conforms(name: str, tmp_path: Path) -> None:
     """The conformance test of channels: what Knowledge and its controls rely on."""
+    conforms(MAKERS[name](tmp_path), name)
+
+
+@pytest.mark.slow
+@pytest.mark.models
+def test_the_texts_of_all_genes_conform() -> None:
+    conforms(shipped(["text"])[0], "text")
+
+
+def conforms(found: Channel, name: str) -> None:
     from data.harmonise import harmonise
 
-    found = MAKERS[name](tmp_path)
     assert found.name == name
     assert found.values.shape == (len(found.genes), found.width)
     assert found.values.dtype == np.float32 and np.isfinite(found.values).all()
