@@ -94,6 +94,9 @@ def column_name(phrase: str) -> str:
     return f"celloquy_{words or 'phrase'}"
 
 
+_NEGATION = re.compile(r"\b(?:not|no|nor|neither|without|except|other than)\b", re.IGNORECASE)
+
+
 def read_phrase(phrase: str, known: Knowledge) -> Reading:
     """Say what a phrase looks for.
 
@@ -106,19 +109,37 @@ def read_phrase(phrase: str, known: Knowledge) -> Reading:
 
     if not re.search(r"\w", phrase):
         raise BadInput(f"{phrase!r} says nothing; expected a description of cells")
+    if denied := _NEGATION.search(phrase):
+        raise BadInput(
+            f"{phrase!r} says what cells are not ({denied[0]!r}), which no score tells; expected "
+            "what they are: of that type, the lowest scores are the others"
+        )
+    phrase, respelled = _respelt(phrase, known)
     found = claimed(phrase, known)
     genes = _genes(phrase, known)
     if found is not None and found.id != _ROOT:
         # Two readings of one gene are one: CD14 is in the type's own name.
         left = genes if found.how in ("part", "words") or "left out" in found.notice else ()
         return Reading(
-            phrase, "term", of_term(found.id, known.sets, known.hierarchy), left, found.notice
+            phrase,
+            "term",
+            of_term(found.id, known.sets, known.hierarchy),
+            left,
+            "; ".join(filter(None, (*respelled, found.notice))),
         )
     if genes:
         none = np.zeros(len(known.sets.ids))
         nothing = Wanted(known.sets.ids, none, none, {})
         return Reading(phrase, "genes", nothing, genes)
     return Reading(phrase, "text", _by_text(phrase, known))
+
+
+def _respelt(phrase: str, known: Knowledge) -> tuple[str, tuple[str, ...]]:
+    """The phrase with misspelt words put right, and what was changed."""
+    from agent.spoken import respelt
+    from kg.grounding import ground
+
+    return respelt(phrase, ground(phrase, known.graph), known.graph)
 
 
 def _genes(phrase: str, known: Knowledge) -> tuple[str, ...]:

@@ -95,12 +95,8 @@ def _told(prediction: Prediction, asked: tuple[str, ...], selection: str) -> Pre
 def _candidate(one: Predicted) -> str:
     """A candidate in words: its label, its id where that is another, its score."""
     name = f"{one.label} ({one.id})" if ":" in one.id else one.label
-    spread = "" if one.uncertainty is None else f" ± {_short(one.uncertainty):g}"
-    return (
-        f"{name} {_short(one.score):+g}{spread}"
-        if one.score < 0
-        else (f"{name} {_short(one.score):g}{spread}")
-    )
+    error = "" if one.uncertainty is None else f" (expected error {one.uncertainty:.2g})"
+    return f"{name} {_short(one.score):g}{error}"
 
 
 def _short(value: float) -> float:
@@ -122,7 +118,12 @@ def _knockout(seen: Seen, *genes: str) -> Prediction:
     """What knocking genes out changes, by the attached screen."""
     from encoders.perturbation import predict
 
-    return predict(_cells(seen).source, list(genes), limit=SHOWN, graph=seen.graph)
+    many = SHOWN + len(genes)
+    said = predict(_cells(seen).source, list(genes), limit=many, graph=seen.graph)
+    # The target's own fall is no finding, and what the file observed is not shown beside.
+    ranked = tuple(one for one in said.ranked if one.label not in genes and one.id not in genes)
+    notes = tuple(note for note in said.notes if not note.startswith("observed is"))
+    return replace(said, ranked=ranked, notes=notes)
 
 
 def _knocked_out(seen: Seen) -> Prediction:

@@ -23,7 +23,7 @@ from agent.entailment import doubted
 from agent.facts import HUMAN, Facts, Found
 from agent.flow import compiled
 from agent.guessing import chosen, guessed
-from agent.kinds.predictions import KNOCKED_OUT, knocked_out, which_gene
+from agent.kinds.predictions import KNOCKED_OUT, knocked_out, usable_image, which_gene
 from agent.literature import Literature, no_index, open_literature
 from agent.llm import Writer, open_writer
 from agent.questions import LETTERS, slotted
@@ -588,7 +588,7 @@ def ask(
 
     graph = graph or open_graph()
     agent = Agent(graph, config or AskConfig(), built_in)
-    picture = None if image is None else Path(image)
+    picture = usable_image(image, config)
     if adata is None:
         return agent.ask(question, image=picture)
     from agent.cells import attach

@@ -167,7 +167,7 @@ class LanguageModel:
         BadInput
             When none of those allowed has as few tokens as may be written.
         """
-        inputs = {"inputs_embeds": embeddings, "attention_mask": mask}
+        inputs: dict[str, Any] = {"inputs_embeds": embeddings, "attention_mask": mask}
         if allowed is not None:
             inputs["prefix_allowed_tokens_fn"] = self._held_to(allowed, max_new_tokens)
         output = self._run(max_new_tokens, seconds, **inputs)

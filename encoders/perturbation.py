@@ -329,8 +329,11 @@ def _result(
             notes.append("the prediction was made without these cells")
     release = _digest(training) if found.name != "GEARS" else _short(model)
     names = " and ".join(wanted)
+    about = f"what perturbing {names} changes"
+    if here.gain:
+        about += f" in a screen with {here.gain}, which raises genes and is no knock-out"
     prediction = Prediction(
-        about=f"what perturbing {names} changes", model=found.name, release=release, unit=UNIT,
+        about=about, model=found.name, release=release, unit=UNIT,
         measured=found.measured, ranked=ranked, notes=tuple(dict.fromkeys(notes)),
     )  # fmt: skip
     return Knockout(

@@ -41,6 +41,8 @@ CONTROLS = frozenset({
 LEAST = 10
 """Cells that a perturbation must have: the mean of fewer is noise (GEARS's own data filter)."""
 
+_HOW = re.compile(r"type|method|modality|technology|crispr", re.IGNORECASE)
+_RAISED = re.compile(r"crispr-?a\b|activat|over-?express|\borf\b", re.IGNORECASE)
 _JOIN = re.compile(r"\s*[+;|&]\s*")
 
 
@@ -64,6 +66,8 @@ class Screen:
         [N] mean log1p expression of the control cells, and how many there are.
     source, column, notes
         Where it comes from, and what the reader should know.
+    gain
+        What the file calls a way of raising genes (CRISPRa), where it names one.
     """
 
     genes: tuple[str, ...]
@@ -77,6 +81,7 @@ class Screen:
     source: str = ""
     column: str = ""
     notes: tuple[str, ...] = ()
+    gain: str = ""
 
     @property
     def perturbed(self) -> tuple[str, ...]:
@@ -163,11 +168,16 @@ def read_screen(
         groups, members = _groups(labels, kinds, mask, names, need_perturbations)
         sums, squares = _moments(opened, members, len(groups), mask)
         notes = (*opened.notices, *([] if cells or within else _mixed(opened, mask)))
-        genes, where = opened.genes, opened.name
+        genes, where, gain = opened.genes, opened.name, _gain(opened, mask)
     counts = np.bincount(members[members >= 0], minlength=len(groups))
     found = _profiles(groups, counts, sums, squares, names)
     return replace(
-        found, genes=tuple(genes), source=where, column=key, notes=(*notes, *found.notes)
+        found,
+        genes=tuple(genes),
+        source=where,
+        column=key,
+        notes=(*notes, *found.notes),
+        gain=gain,
     )
 
 
@@ -191,6 +201,17 @@ def _found_column(opened: Any, mask: NDArray[np.bool_], control: str | None) -> 
         f"{opened.name} has no column of perturbations (obs has: {some}); expected one such as "
         "perturbation or condition: name it with --column"
     )
+
+
+def _gain(opened: Any, mask: NDArray[np.bool_]) -> str:
+    """The value that says that genes were raised, of a column that says how they were perturbed."""
+    for name in opened.columns:
+        if not _HOW.search(name):
+            continue
+        values = opened.column(name).astype(str).to_numpy()[mask]
+        if found := sorted({value for value in set(values) if _RAISED.search(value)}):
+            return str(found[0])
+    return ""
 
 
 def _mixed(opened: Any, mask: NDArray[np.bool_]) -> list[str]:

@@ -191,7 +191,10 @@ def _pillow(path: Path) -> NDArray[Any]:
     except BadFile:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file fails in many ways
-        raise BadFile(f"{path} cannot be read as a picture ({_short(error)})") from None
+        raise BadFile(
+            f"{path} cannot be read as a picture ({_short(error)}); expected a whole "
+            ".png, .jpg, .tif, .npy or .npz"
+        ) from None
 
 
 def _channels_first(array: NDArray[Any]) -> NDArray[Any]:

@@ -17,7 +17,7 @@ class Measured:
 
     ``figure`` names the score and what it is over ("mean reciprocal rank over left-out genes"),
     ``data`` on what, ``n`` how many were scored, ``spread`` its standard deviation over splits or
-    seeds, None where there is one run.
+    seeds, None where there is one run. Of every figure more is better.
     """
 
     figure: str
@@ -34,6 +34,7 @@ class Measured:
         return (
             f"{self.figure} {self.value:.3f}{spread} on {self.data} (n = {self.n:,}); "
             f"{self.baseline} {self.baseline_value:.3f}"
+            + (", which is no worse" if self.baseline_value >= self.value else "")
         )
 
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent import predictions
+from agent.config import AskConfig
 from agent.facts import Facts, Found, none_found
 from agent.kinds.genes import fact
 from agent.predictions import Seen
 from agent.router import Plan
 from agent.these import These, measured
-from data.errors import CelloquyError
+from data.errors import BadFile, CelloquyError
 from kg.terms import (
     ENABLES,
     GENE_DISEASE,
@@ -37,6 +39,7 @@ __all__ = [
     "linked",
     "no_screen",
     "second_opinion",
+    "usable_image",
     "which_gene",
 ]
 
@@ -69,7 +72,7 @@ def linked(name: str) -> Callable[[Facts, Curie], Found]:
 
     def run(facts: Facts, gene: Curie) -> Found:
         known, total = facts.around(gene, (link.predicate,), "out", limit=KNOWN)
-        findings = [fact(facts, gene, link.predicate, known)] if known else []
+        findings = [fact(facts, gene, link.predicate, known, lead="Known")] if known else []
         notes = [] if total <= len(known) else [f"{len(known)} of {total} known ones are named."]
         try:
             said = predictions.ask(Seen(facts.graph), "bridge", gene, link.target)
@@ -116,6 +119,28 @@ def which_gene(question: str) -> Plan | None:
     """The plan for "Which gene is knocked out here?"; None for any other question."""
     found = _WHICH.search(question)
     return Plan(KNOCKED_OUT, why=f"asks {found[0]!r} of what is attached") if found else None
+
+
+def usable_image(image: Path | str | None, config: AskConfig | None) -> Path | None:
+    """The image's path once it can be read, and the model beside it: before anything is asked.
+
+    Raises
+    ------
+    BadFile
+        When the image or the folder of the model cannot be used.
+    """
+    folder = config.knockouts if config else None
+    if folder is not None and not (folder / "knockout.json").is_file():
+        raise BadFile(
+            f"{folder} holds no model of knock-outs; expected a folder that celloquy train "
+            "knockout wrote"
+        )
+    if image is None:
+        return None
+    from encoders.pictures import read_pictures
+
+    read_pictures(image)
+    return Path(image)
 
 
 def knocked_out(seen: Seen) -> Found:

@@ -47,6 +47,18 @@ def test_a_gene_alone_is_a_phrase():
     assert (found.how, found.genes) == ("genes", ("GNLY",))
 
 
+def test_a_misspelt_phrase_is_put_right_and_says_so():
+    found = read_phrase("microglya", knowledge())
+    assert found.wanted.terms[0][0] == "CL:0000129"
+    assert "is read as 'microglia'" in found.notice
+
+
+@pytest.mark.parametrize("phrase", ["not B cells", "everything except T cells", "no monocytes"])
+def test_what_cells_are_not_is_refused(phrase):
+    with pytest.raises(BadInput, match="says what cells are not"):
+        read_phrase(phrase, knowledge())
+
+
 @pytest.mark.parametrize("phrase", ["", "  ", "???"])
 def test_nothing_is_refused(phrase):
     with pytest.raises(BadInput, match="says nothing"):

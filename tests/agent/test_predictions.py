@@ -10,10 +10,13 @@ import pytest
 from agent.answer import Claim
 from agent.kinds.predictions import which_gene
 from agent.predictions import MODELS, SHOWN, Seen, ask, problem
+from agent.config import AskConfig
 from agent.qa import Agent
+from agent.qa import ask as ask_question
 from agent.statement import Form, Statement
 from agent.verify import Verifier
 from agent.wording import Names, sentence
+from data.errors import BadFile
 from encoders.prediction import Measured, Predicted, Prediction
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
@@ -210,3 +213,14 @@ def test_a_knockout_is_predicted_from_the_attached_screen(
     assert citation.evidence.kind == "prediction"
     assert "predicted by" in answer.answer
     assert "mean profile" in answer.answer
+
+
+def test_an_image_or_a_model_that_cannot_be_used_is_refused_at_once(
+    graph: EmbeddedGraph, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    with pytest.raises(BadFile, match=r"expected a whole \.png"):
+        ask_question("Which gene is knocked out here?", image=empty, graph=graph)
+    with pytest.raises(BadFile, match="celloquy train knockout"):
+        ask_question("Is a B cell a cell?", config=AskConfig(knockouts=tmp_path), graph=graph)

@@ -217,8 +217,8 @@ def test_generation_is_held_to_what_is_allowed(language: LanguageModel) -> None:
     assert {one.text for one in found} <= set(few) and {one.finish for one in found} == {"stop"}
     alone = [
         model.generate([p], v[None], max_new_tokens=6, allowed=few)[0]
-        for p, v in zip(prompts, given)
-    ]  # noqa: B905, E501
+        for p, v in zip(prompts, given, strict=True)
+    ]
     assert found == alone
     # Each token is the likeliest of those that lead to a text: the first one by the model's scores.
     first = model.score(prompts, given, ["T", "naive", "memory"])

@@ -435,3 +435,10 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BadFile, match="holds no perturb that can be read"):
         load_stored(tmp_path)
+
+
+@pytest.mark.shared
+def test_a_screen_that_raises_genes_says_so(shared_data: Path) -> None:
+    assert read_screen(shared_data / NORMAN).gain == "CRISPRa"
+    assert read_screen(shared_data / NORMAN, cells="perturbation_type=CRISPRi").gain == ""
+    assert read_screen(shared_data / THP1).gain == ""
