@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent.answer import Claim
+from agent.config import AskConfig
 from agent.kinds.predictions import which_gene
 from agent.predictions import MODELS, SHOWN, Seen, ask, problem
-from agent.config import AskConfig
 from agent.qa import Agent
 from agent.qa import ask as ask_question
 from agent.statement import Form, Statement
