@@ -193,6 +193,7 @@ def test_predictions_are_told_as_predictions(real: EmbeddedGraph) -> None:
 
 @pytest.mark.assets
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # each is asked of the model twice
 def test_200_predictions_are_told_as_predictions(real: EmbeddedGraph) -> None:
     assert said_as_predictions(Agent(real), GENES, TARGETS) >= 200
 

@@ -1,6 +1,6 @@
 """Files built to harm a reader, sent to a running server: each refused with its reason, none read.
 
-The files are those of ``tests/data/test_preflight.py``; one that names another file names the
+The files are those of ``tests/data/test_preflight_*.py``; one that names another file names the
 canary, a pipe: whoever opened it to read would wait for ever.
 """
 
@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from tests.agent.web.conftest import small
-from tests.data import test_preflight as made
+from tests.data import test_preflight_fit as fit
+from tests.data import test_preflight_reach as reach
 from tests.web.conftest import serve, stop
 
 pytestmark = [pytest.mark.web, pytest.mark.assets]
@@ -86,9 +87,9 @@ HERE = (
     external_storage, external_link, virtual_dataset, bad_indices, bad_pointers, bomb, not_finite,
 )  # fmt: skip
 THERE = (
-    made.object_references, made.soft_cycle, made.soft_cycle_of_two,
-    made.soft_parent, made.soft_root, made.dangling, made.hard_root, made.hard_cycle, made.deep,
-    made.no_obs, made.no_index, made.no_shape, made.negative_shape,
+    reach.object_references, reach.soft_cycle, reach.soft_cycle_of_two,
+    reach.soft_parent, reach.soft_root, reach.dangling, reach.hard_root, reach.hard_cycle, reach.deep,
+    fit.no_obs, fit.no_index, fit.no_shape, fit.negative_shape,
 )  # fmt: skip
 
 
