@@ -88,7 +88,8 @@ HERE = (
 )  # fmt: skip
 THERE = (
     reach.object_references, reach.soft_cycle, reach.soft_cycle_of_two,
-    reach.soft_parent, reach.soft_root, reach.dangling, reach.hard_root, reach.hard_cycle, reach.deep,
+    reach.soft_parent, reach.soft_root, reach.dangling, reach.hard_root, reach.hard_cycle,
+    reach.deep,
     fit.no_obs, fit.no_index, fit.no_shape, fit.negative_shape,
 )  # fmt: skip
 
