@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agent.knockoutfacts import Fact
     from encoders.perturbation import Knockout
 
-__all__ = ["knockout"]
+__all__ = ["ControlLabel", "OnlyCells", "ScreenColumn", "knockout"]
 
 EXPLAINED = 20
 """Most changed genes for which facts are looked up."""
@@ -36,6 +36,16 @@ class Use(StrEnum):
     gears = "gears"
 
 
+# How a screen is read: the same in every command that reads one.
+ScreenColumn = Annotated[
+    str | None, typer.Option(help="Column of perturbations; found by its usual names.")
+]
+ControlLabel = Annotated[
+    str | None, typer.Option(help="Label of control cells; found by its usual names.")
+]
+OnlyCells = Annotated[str | None, typer.Option(help="Only these cells, such as dataset=norman19.")]
+
+
 def knockout(
     gene: Annotated[str, typer.Argument(metavar="GENE", help="A symbol, an alias or an id.")],
     h5ad: Annotated[Path, typer.Option("--h5ad", help="An .h5ad file of a perturbation screen.")],
@@ -46,15 +56,9 @@ def knockout(
     use: Annotated[
         Use, typer.Option(help="The model; auto takes what wins on left-out perturbations.")
     ] = Use.auto,
-    column: Annotated[
-        str | None, typer.Option(help="Column of perturbations; found by its usual names.")
-    ] = None,
-    control: Annotated[
-        str | None, typer.Option(help="Label of control cells; found by its usual names.")
-    ] = None,
-    cells: Annotated[
-        str | None, typer.Option(help="Only these cells, such as dataset=norman19.")
-    ] = None,
+    column: ScreenColumn = None,
+    control: ControlLabel = None,
+    cells: OnlyCells = None,
     within: Annotated[
         str | None, typer.Option(help="Column whose values are compared with their own controls.")
     ] = None,

@@ -11,6 +11,7 @@ import typer
 
 from agent.cli.annotate import say
 from agent.cli.console import emit_json, options
+from agent.cli.knockout import ControlLabel, OnlyCells, ScreenColumn
 from agent.cli.train import Output
 
 if TYPE_CHECKING:
@@ -22,15 +23,9 @@ __all__ = ["perturb"]
 def perturb(
     h5ad: Annotated[Path, typer.Option("--h5ad", help="An .h5ad file of a perturbation screen.")],
     output: Output = Path("perturb"),
-    column: Annotated[
-        str | None, typer.Option(help="Column of perturbations; found by its usual names.")
-    ] = None,
-    control: Annotated[
-        str | None, typer.Option(help="Label of control cells; found by its usual names.")
-    ] = None,
-    cells: Annotated[
-        str | None, typer.Option(help="Only these cells, such as dataset=norman19.")
-    ] = None,
+    column: ScreenColumn = None,
+    control: ControlLabel = None,
+    cells: OnlyCells = None,
     steps: Annotated[int, typer.Option(help="Steps of the optimiser, each fit.", min=1)] = 400,
     folds: Annotated[int, typer.Option(help="Parts of the genes for the figures.", min=2)] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
