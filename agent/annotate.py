@@ -2,10 +2,10 @@
 
 Two passes over blocks of cells, so that memory is bounded by the block: the first sums what the
 scores need to know of each gene, the second turns each cell's markers into probabilities of types
-(:mod:`encoders.markers`), adds them up the ontology and takes the deepest term that reaches the
-threshold (:mod:`kg.backoff`). All sums are of whole numbers: the answers depend neither on the
-size of the blocks nor on the order of cells or genes, nor on the number of threads. No label of
-the dataset is read.
+(:mod:`encoders.celltypes.markers`), adds them up the ontology and takes the deepest term that
+reaches the threshold (:mod:`kg.backoff`). All sums are of whole numbers: the answers depend neither
+on the size of the blocks nor on the order of cells or genes, nor on the number of threads. No label
+of the dataset is read.
 
 Knows no file format (:mod:`data.h5ad`) and draws nothing.
 """
@@ -40,8 +40,8 @@ from kg.terms import Curie
 if TYPE_CHECKING:
     from data.cells import CellMatrix
     from data.genes import Species
-    from encoders.markers import GeneMoments, MarkerScorer
-    from encoders.markersets import MarkerSets
+    from encoders.celltypes.markers import GeneMoments, MarkerScorer
+    from encoders.celltypes.markersets import MarkerSets
 
 __all__ = [
     "FORBIDDEN",
@@ -87,7 +87,7 @@ class AnnotateConfig:
         place of the markers' answer (:mod:`agent.transferred`).
     smooth
         Whether neighbouring cells have a say; where not given, in datasets of fewer than
-        :data:`encoders.smoothing.MOST_CELLS` cells that fit into memory.
+        :data:`encoders.celltypes.smoothing.MOST_CELLS` cells that fit into memory.
     species
         Whose gene names the dataset has; found by itself where not given.
     block
@@ -125,8 +125,8 @@ def knowledge(graph: KnowledgeGraph | None = None) -> Knowledge:
     """Read the Cell Ontology and the marker table, once a process and graph."""
     from agent.lookup import open_graph
     from data.markers import AXIOMS, TABLE, read_markers
-    from encoders.markersets import SetConfig, build_sets
-    from encoders.positions import positions
+    from encoders.celltypes.markersets import SetConfig, build_sets
+    from encoders.celltypes.positions import positions
     from kg.blocked import blocked
 
     graph = graph or open_graph()
@@ -233,7 +233,7 @@ def judge_for(
     known: Knowledge, named: CellMatrix, moments: GeneMoments, config: AnnotateConfig
 ) -> Judge:
     """Who judges the blocks of a dataset, once the sums over its genes are known."""
-    from encoders.markers import MarkerScorer, ScoreConfig
+    from encoders.celltypes.markers import MarkerScorer, ScoreConfig
 
     sets, never, _ = among(known, config.candidates)
     scorer = MarkerScorer.fit(sets, named.genes, moments, ScoreConfig())
@@ -286,7 +286,7 @@ def finished(
 
 def _smoothed(config: AnnotateConfig, source: Source) -> bool:
     """Whether neighbours have a say: as asked, or where the dataset is of moderate size."""
-    from encoders.smoothing import MOST_CELLS
+    from encoders.celltypes.smoothing import MOST_CELLS
 
     n = source.cells.n_cells
     if source.kept is None or n < LEAST_CELLS:
@@ -432,7 +432,7 @@ def _about(
 ) -> About:
     from importlib.metadata import version
 
-    from encoders.calibration import WEIGHTS
+    from encoders.celltypes.calibration import WEIGHTS
 
     read = cells.harmonisation
     assert read is not None, "genes were harmonised"

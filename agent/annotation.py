@@ -119,8 +119,8 @@ class Annotation:
     """An answer for each cell: places in ``hierarchy``, or :data:`kg.backoff.UNKNOWN`.
 
     ``leaf`` is the most probable type at or below the answer. ``reason`` is a place in ``reasons``.
-    ``embedding`` is described in :mod:`encoders.positions`. ``carried`` are the labels of a
-    reference and the place of each cell's, where there was one.
+    ``embedding`` is described in :mod:`encoders.celltypes.positions`. ``carried`` are the labels of
+    a reference and the place of each cell's, where there was one.
     """
 
     hierarchy: Hierarchy

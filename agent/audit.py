@@ -150,7 +150,7 @@ def _evidence(
     n_groups: int,
 ) -> tuple[TermEvidence, NDArray[np.float64]]:
     """Markers among the dataset's genes, and in how many cells of each group each is detected."""
-    from encoders.markers import ScoreConfig
+    from encoders.celltypes.markers import ScoreConfig
 
     named = cells.harmonised(config.species)
     detected = np.zeros((n_groups + 1, named.n_genes))  # the last row: cells of no group

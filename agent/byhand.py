@@ -23,8 +23,8 @@ from data import sources
 from data.errors import BadFile, Missing
 from kg.graph import KnowledgeGraph
 from kg.mentions import Mention
-from training.evaluate_qa import judge
-from training.figures import Report
+from training.evaluate.figures import Report
+from training.evaluate.qa import judge
 from training.synthetic_qa import Item
 
 if TYPE_CHECKING:

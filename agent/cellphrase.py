@@ -3,7 +3,7 @@
 The phrase is read as a Cell Ontology term where it can be (:func:`agent.opinion.claimed`), with the
 genes that it names; otherwise its vector in the bundled sentence encoder is compared with the names
 of the types that have markers, and a phrase that is near to none of them is refused. What is wanted
-then scores every cell (:mod:`encoders.cellsearch`). No label of the dataset is read.
+then scores every cell (:mod:`encoders.celltypes.cellsearch`). No label of the dataset is read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agent.opinion import claimed
 from data.errors import BadInput
-from encoders.cellsearch import Wanted
+from encoders.celltypes.cellsearch import Wanted
 from kg.terms import Category, Curie
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def read_phrase(phrase: str, known: Knowledge) -> Reading:
     BadInput
         When it means nothing of cells.
     """
-    from encoders.cellsearch import of_term
+    from encoders.celltypes.cellsearch import of_term
 
     if not re.search(r"\w", phrase):
         raise BadInput(f"{phrase!r} says nothing; expected a description of cells")
@@ -155,7 +155,7 @@ def _genes(phrase: str, known: Knowledge) -> tuple[str, ...]:
 
 
 def _by_text(phrase: str, known: Knowledge) -> Wanted:
-    from encoders.cellsearch import MEANINGLESS, of_text
+    from encoders.celltypes.cellsearch import MEANINGLESS, of_text
     from encoders.text import load
 
     hierarchy, ids = known.hierarchy, known.hierarchy.ids
@@ -203,9 +203,9 @@ def find_cells(
 
     from agent.annotate import AnnotateConfig, releases
     from agent.neighbourhood import LEAST_CELLS, canonical
-    from encoders.cellsearch import scores
-    from encoders.markers import GeneMoments, MarkerScorer
-    from encoders.smoothing import MOST_CELLS, neighbours
+    from encoders.celltypes.cellsearch import scores
+    from encoders.celltypes.markers import GeneMoments, MarkerScorer
+    from encoders.celltypes.smoothing import MOST_CELLS, neighbours
 
     reading = read_phrase(phrase, known)
     named = cells.harmonised(species)

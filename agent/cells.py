@@ -163,7 +163,7 @@ class AttachedCells:
     ) -> tuple[tuple[MarkerEvidence, ...], tuple[MarkerEvidence, ...]]:
         """Markers of an answer that speak for it in the cells of a selection, and against it."""
         from agent.termevidence import TermEvidence
-        from encoders.markers import ScoreConfig
+        from encoders.celltypes.markers import ScoreConfig
 
         facts = known(self.graph)
         sets = facts.sets.within(self.named.genes, ScoreConfig().least_measured)

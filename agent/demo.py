@@ -71,7 +71,7 @@ def compare(
     hierarchy
         The ontology.
     mapped
-        Term and coarse class of each label (:func:`training.annotation_data.label_map`).
+        Term and coarse class of each label (:func:`training.annotation.data.label_map`).
 
     Raises
     ------
@@ -121,7 +121,7 @@ def _scores(
     answers: Sequence[Curie | None],
     hierarchy: Hierarchy,
 ) -> Scores:
-    from training import metrics
+    from training.evaluate import metrics
 
     return Scores(
         accuracy=metrics.accuracy(coarse, classes),

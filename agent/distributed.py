@@ -29,7 +29,7 @@ from data.errors import BadInput, DependencyMissing
 from data.matrices import Rows, canonical
 
 if TYPE_CHECKING:
-    from encoders.markers import GeneMoments
+    from encoders.celltypes.markers import GeneMoments
 
 __all__ = ["annotate_dask"]
 
@@ -123,7 +123,7 @@ def _refuse(config: AnnotateConfig) -> None:
 
 
 def _sums(chunk: Any, named: CellMatrix) -> GeneMoments:
-    from encoders.markers import GeneMoments
+    from encoders.celltypes.markers import GeneMoments
 
     total = GeneMoments.zeros(named.n_genes)
     for block in named.over(chunk).blocks():

@@ -16,8 +16,8 @@ from agent.kgrag import kgrag
 from agent.lookup import open_graph
 from agent.qa import Agent
 from kg.graph import KnowledgeGraph
-from training.evaluate_qa import Asked, qa, read_questions, run
-from training.figures import Report
+from training.evaluate.figures import Report
+from training.evaluate.qa import Asked, qa, read_questions, run
 from training.synthetic_qa import Split, generate
 
 __all__ = ["evaluate", "main"]

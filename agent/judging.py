@@ -3,9 +3,9 @@
 Probabilities are summed up the ontology; of the terms that are likely enough, the one that agrees
 best with the truth in expectation is chosen, and given up for the deepest term above it whose
 confidence reaches the threshold (:mod:`kg.nearest`). Confidence is calibrated: how often answers
-of that strength lay on the line of the truth in development data (:mod:`encoders.calibration`).
-The leaf is the most probable type at or below the answer. Everything here is a pure function of a
-block, so that blocks may be judged side by side.
+of that strength lay on the line of the truth in development data
+(:mod:`encoders.celltypes.calibration`). The leaf is the most probable type at or below the answer.
+Everything here is a pure function of a block, so that blocks may be judged side by side.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from kg.nearest import Nearest, settled
 if TYPE_CHECKING:
     from agent.opinion import Opinion
     from data.cells import Block
-    from encoders.calibration import Kind
-    from encoders.markers import MarkerScorer
+    from encoders.celltypes.calibration import Kind
+    from encoders.celltypes.markers import MarkerScorer
 
 __all__ = ["STEPS", "Judge", "Judged", "Scored", "members", "reasons"]
 
@@ -125,7 +125,7 @@ class Judge:
             Where the support comes from: the curve that calibrates it.
         """
         chances, seen = scored.chances, scored.seen
-        from encoders.calibration import shipped
+        from encoders.celltypes.calibration import shipped
 
         chosen = self.nearest.choose(chances, support)
         term, confidence = settled(self.nearest, chosen, support, self.threshold, shipped(kind))

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.qa import Agent
-from training.evaluate_qa import said
-from training.figures import Report
+from training.evaluate.figures import Report
+from training.evaluate.qa import said
 
 __all__ = ["choose", "decide", "kgrag"]
 

@@ -1,7 +1,7 @@
 """Annotation of clusters from their marker lists alone: a file in, an answer for each line out.
 
-What scores the lists is :mod:`encoders.markerlists`; here they meet the ontology, the marker table
-and the options, as datasets do in :mod:`agent.annotate`.
+What scores the lists is :mod:`encoders.celltypes.markerlists`; here they meet the ontology, the
+marker table and the options, as datasets do in :mod:`agent.annotate`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from data.errors import BadFile
 if TYPE_CHECKING:
     from data.genelists import GeneList
     from data.genes import Species
-    from encoders.markerlists import ListAnnotation
+    from encoders.celltypes.markerlists import ListAnnotation
 
 __all__ = ["ListAnswers", "annotate_marker_file"]
 
@@ -95,7 +95,7 @@ def annotate_marker_file(
         When the file or an option cannot be used.
     """
     from data.genelists import read_gene_lists
-    from encoders.markerlists import annotate_lists
+    from encoders.celltypes.markerlists import annotate_lists
     from kg.tissues import tissue_prior
 
     if path.is_dir() or not path.exists():

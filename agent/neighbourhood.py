@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agent.judging import Judge, Judged, Scored
 from agent.passes import in_order
-from encoders.smoothing import LEAST_CELLS
+from encoders.celltypes.smoothing import LEAST_CELLS
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -45,7 +45,7 @@ def judged_with_neighbours(
     """
     import scipy.sparse as sp
 
-    from encoders.smoothing import around, near, neighbours, smooth
+    from encoders.celltypes.smoothing import around, near, neighbours, smooth
 
     scored: list[Scored] = []
     for one in in_order(judge.score, blocks, workers):

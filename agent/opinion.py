@@ -9,7 +9,7 @@ also says who is whose neighbour: where it was made to take batches together, ne
 all of them.
 
 Vectors of all cells are held in memory. Labels say nothing of cells outside their own types: what
-no centroid fits stays with the markers (:mod:`encoders.reference`).
+no centroid fits stays with the markers (:mod:`encoders.celltypes.reference`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from agent.annotate import Knowledge
     from data.cells import Block, CellMatrix
     from encoders.cellguess import Names
-    from encoders.markers import MarkerScorer
-    from encoders.reference import Centroids
+    from encoders.celltypes.markers import MarkerScorer
+    from encoders.celltypes.reference import Centroids
     from encoders.registry import Encoder
     from kg.mentions import Candidate
 
@@ -58,7 +58,7 @@ class Opinion:
         self, block: Block, chances: NDArray[np.float32], ids: Sequence[Curie]
     ) -> NDArray[np.float32]:
         """The markers' probabilities of a block, joined with what the centroids say."""
-        from encoders.reference import pooled
+        from encoders.celltypes.reference import pooled
 
         if self.centroids is None:
             return chances
@@ -96,7 +96,7 @@ def second_opinion(
     BadInput
         When there is no such embedding, encoder or column, or its labels cannot be used.
     """
-    from encoders.reference import Centroids, PoolConfig
+    from encoders.celltypes.reference import Centroids, PoolConfig
     from encoders.registry import find
 
     if encoder in (None, "markers"):
@@ -192,7 +192,7 @@ def _labelled(
     known: Knowledge,
 ) -> tuple[Centroids, tuple[str, ...]]:
     """Centroids of the labels that name cell types, and what became of the others."""
-    from encoders.reference import Centroids
+    from encoders.celltypes.reference import Centroids
 
     said = [str(one).strip() for one in cells.column(column).astype(object)]
     terms: dict[str, Curie | None] = {}

@@ -24,7 +24,7 @@ from kg.terms import Curie
 
 if TYPE_CHECKING:
     from data.cells import Block, CellMatrix
-    from encoders.markers import GeneMoments
+    from encoders.celltypes.markers import GeneMoments
 
 __all__ = ["Collected", "Progress", "Source", "Told", "in_order"]
 
@@ -66,7 +66,7 @@ class Source:
 
     def moments(self, workers: int, told: Told) -> GeneMoments:
         """The first pass: what the scores need to know of each gene."""
-        from encoders.markers import GeneMoments
+        from encoders.celltypes.markers import GeneMoments
 
         total = GeneMoments.zeros(self.cells.n_genes)
         values = 0

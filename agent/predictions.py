@@ -108,7 +108,7 @@ def _short(value: float) -> float:
 
 def _bridge(seen: Seen, gene: Curie, target: str) -> Prediction:
     """Links of a gene that nobody has stated."""
-    from encoders.bridge import predict
+    from encoders.bridge.links import predict
 
     species: Species = "mouse" if gene.startswith("MGI:") else "human"
     return predict(gene, target, limit=SHOWN, species=species, graph=seen.graph)
@@ -116,7 +116,7 @@ def _bridge(seen: Seen, gene: Curie, target: str) -> Prediction:
 
 def _knockout(seen: Seen, *genes: str) -> Prediction:
     """What knocking genes out changes, by the attached screen."""
-    from encoders.perturbation import predict
+    from encoders.perturbation.effect import predict
 
     many = SHOWN + len(genes)
     said = predict(_cells(seen).source, list(genes), limit=many, graph=seen.graph)
@@ -133,8 +133,8 @@ def _knocked_out(seen: Seen) -> Prediction:
             "no model of knock-outs was named; train one with celloquy train knockout, and name "
             "its folder with --knockouts FOLDER"
         )
-    from encoders.knocked import knocked_out
-    from encoders.pictures import read_pictures
+    from encoders.image.pictures import read_pictures
+    from encoders.knockout.knocked import knocked_out
 
     pictures = read_pictures(seen.image) if seen.image is not None else None
     if seen.cells is None:

@@ -20,7 +20,7 @@ from kg.terms import Curie
 
 if TYPE_CHECKING:
     from data.markers import Marker
-    from encoders.markersets import MarkerSets
+    from encoders.celltypes.markersets import MarkerSets
 
 __all__ = ["SHOWN", "TermEvidence", "sources_of"]
 

@@ -2,10 +2,11 @@
 
 Both datasets are read over the genes that they share, as current human symbols, and turned into
 vectors: by principal components of the reference, by an encoder (:mod:`encoders.registry`), or by
-an embedding that both files have. :mod:`encoders.transfer` learns the reference's labels and says
-how strange a cell is. Here the labels are read as Cell Ontology terms; where votes split, the
-answer is the deepest term that holds enough of them, and a cell that is unlike all of the reference
-is of none of its types. The markers have no part in the answer; they stand beside it as evidence.
+an embedding that both files have. :mod:`encoders.celltypes.transfer` learns the reference's labels
+and says how strange a cell is. Here the labels are read as Cell Ontology terms; where votes split,
+the answer is the deepest term that holds enough of them, and a cell that is unlike all of the
+reference is of none of its types. The markers have no part in the answer; they stand beside it as
+evidence.
 
 Vectors of all cells, and the reference's cells that are learnt from, are held in memory.
 """
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from agent.annotate import AnnotateConfig, Knowledge
     from data.cells import Block, CellMatrix
-    from encoders.transfer import Transfer
+    from encoders.celltypes.transfer import Transfer
 
 __all__ = ["LEAST_SHARED", "annotate_by_reference"]
 
@@ -97,7 +98,7 @@ def annotate_by_reference(
     BadInput
         When the column, the encoder or the shared genes cannot be used.
     """
-    from encoders.transfer import Transfer, TransferConfig
+    from encoders.celltypes.transfer import Transfer, TransferConfig
 
     started = time.monotonic()
     for given, name in ((config.candidates, "--candidates"), (config.tissue, "--tissue")):
@@ -193,8 +194,8 @@ def _spaces(
     """Vectors of both datasets in one space."""
     import scipy.sparse as sp
 
+    from encoders.celltypes.transfer import Principal, TransferConfig, chosen_cells
     from encoders.registry import find
-    from encoders.transfer import Principal, TransferConfig, chosen_cells
 
     how = config.encoder or "pca"
     if how.startswith("obsm:"):

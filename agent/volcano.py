@@ -16,7 +16,7 @@ from agent.scatter import new_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from encoders.perturbation import Knockout
+    from encoders.perturbation.effect import Knockout
 
 __all__ = ["draw_knockout"]
 
@@ -32,7 +32,7 @@ def draw_knockout(found: Knockout, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     found
-        What :func:`encoders.perturbation.knockout` returned.
+        What :func:`encoders.perturbation.effect.knockout` returned.
     ax
         Where to draw; new Axes by default.
     """

@@ -2,8 +2,9 @@
 
 Gives :func:`read_markers`, the table ``markers.tsv`` as values, with a user's own tables added,
 and :func:`provenance`, the licence and the reference of every source in it. The table is made by
-``python -m training.marker_table``; it holds facts only (type, gene, sign, sources). Symbols are
-current human ones; the mouse orthologue's symbol stands beside. This module scores nothing.
+``python -m training.annotation.marker_table``; it holds facts only (type, gene, sign, sources).
+Symbols are current human ones; the mouse orthologue's symbol stands beside. This module scores
+nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ TABLE = Path(__file__).with_name("markers.tsv")
 """The table that ships with Celloquy."""
 
 AXIOMS = Path(__file__).with_name("markers_axioms.tsv")
-"""Genes that types lack by the Cell Ontology's axioms; made by ``training.marker_axioms``."""
+"""Genes that types lack by the ontology's axioms; made by ``training.annotation.marker_axioms``."""
 
 COLUMNS = ("cl_id", "gene", "mouse_gene", "sign", "species", "contexts", "sources")
 """Columns of the table; a user's own needs ``cl_id`` and ``gene`` only."""

@@ -43,7 +43,7 @@ MEASURED = Measured(
     data="PBMC3k, never trained on",
     n=2638,
 )
-"""``python -m training.evaluate_llm`` (docs/experiments/llm.md). On PBMC68k .727 beside .711."""
+"""``python -m training.evaluate.llm`` (docs/experiments/llm.md). On PBMC68k .727 beside .711."""
 
 
 @dataclass(frozen=True, eq=False)

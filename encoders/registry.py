@@ -70,7 +70,7 @@ def find(name: str) -> Encoder:
     if (folder / f"{REFINED}.json").is_file():
         return Refined.load(folder)
     if (folder / "gene_tokens.json").is_file():
-        from encoders.expression import GeneTokens
+        from encoders.genetokens.expression import GeneTokens
 
         return GeneTokens.load(folder)
     for point in entry_points(group=GROUP):

@@ -28,11 +28,11 @@ from encoders.labels import term_text
 from kg.terms import Curie
 from training.align import AlignConfig, align
 from training.align_data import Material, gather
-from training.figures import Report, versions
+from training.evaluate.figures import Report, versions
+from training.evaluate.ranking import Ranking
 from training.holdout import split_of_term
 from training.positives import PositivesConfig
 from training.profiles import SIMULATED, CellSet
-from training.ranking import Ranking
 
 if TYPE_CHECKING:
     from encoders.aligned import Aligned

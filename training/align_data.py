@@ -21,7 +21,7 @@ from data import locations, sources
 from data.errors import BadFile, BadInput
 from kg.backoff import Hierarchy
 from kg.terms import Curie, Term
-from training.annotation_data import cell_ontology
+from training.annotation.data import cell_ontology
 from training.holdout import KEPT_OUT, held_out, refuse_kept_out
 from training.profiles import CellSet, SimulationConfig, joined
 
@@ -208,7 +208,7 @@ def _grounded(
 
 
 def _development(folder: Path) -> list[str]:
-    from training.annotation_data import DATASETS
+    from training.annotation.data import DATASETS
 
     return [name for name in DATASETS if name not in KEPT_OUT] if folder.is_dir() else []
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 import data as _data
 from data.errors import BadFile
-from training.annotation_data import label_map
+from training.annotation.data import label_map
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

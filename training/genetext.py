@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import BadInput
+from encoders.celltypes.smoothing import principal
 from encoders.genept import GeneVectors, cell_vectors, permuted, random_like, vectors
 from encoders.refined import Refined, forward
-from encoders.smoothing import principal
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -185,7 +185,7 @@ def compare(
     progress
         Told what is under way.
     """
-    from training import metrics
+    from training.evaluate import metrics
 
     texts = vectors(cells.genes)
     fold = folds(cells.labels, config.folds, config.seed)

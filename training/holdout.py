@@ -38,7 +38,7 @@ TABLE = Path(_data.__file__).parent / "heldout_terms.tsv"
 """The committed list."""
 
 KEPT_OUT = ("pbmc3k", "pbmc68k")
-"""Datasets (:mod:`training.annotation_data`) on which the core is scored and never trained."""
+"""Datasets (:mod:`training.annotation.data`) on which the core is scored and never trained."""
 
 _PBMC3K = "cc338b1be3bd71102d10633e668a9b528e236dbe3fccb17539807e084420fb47"
 """Hash of the file of development data (rnabioco/clustifyr's PBMC3k)."""
@@ -126,7 +126,7 @@ def refuse_kept_out(path: Path) -> None:
 def main() -> int:
     """Write the table."""
     from data.markers import read_markers
-    from training.annotation_data import cell_ontology
+    from training.annotation.data import cell_ontology
 
     hierarchy, _ = cell_ontology()
     marked = sorted({m.cl_id for m in read_markers() if m.positive and m.cl_id in hierarchy})

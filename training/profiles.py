@@ -3,9 +3,9 @@
 :func:`simulate` draws, for every type with positive markers, cells of several made-up donors:
 counts are negative binomial around the measured background (:mod:`training.background`) at a
 measured depth; a marker is switched on with a chance that rises with the belief in it
-(:mod:`encoders.markersets`) and then has a measured level; negative markers go down. Half of the
-donors are seen through a panel of genes only, as files of variable genes are. Simulated cells are
-always marked as such (``simulated``): they hold what marker tables say and nothing else.
+(:mod:`encoders.celltypes.markersets`) and then has a measured level; negative markers go down. Half
+of the donors are seen through a panel of genes only, as files of variable genes are. Simulated
+cells are always marked as such (``simulated``): they hold what marker tables say and nothing else.
 
 :func:`real` reads labelled cells of a file, with Cell Ontology ids or labels that ground to them.
 :func:`training_cells` puts both together as cell vectors with their terms, held-out types
@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from data.errors import BadInput
 from encoders.celltext import CellEncoder
+from encoders.celltypes.markersets import MarkerSets
 from encoders.genept import Centring, cell_vectors
-from encoders.markersets import MarkerSets
 from kg.backoff import Hierarchy
 from kg.terms import Curie
 from training.background import Background, read
@@ -135,7 +135,7 @@ class CellSet:
 def marker_sets(hierarchy: Hierarchy, unseen: Collection[Curie] = ()) -> MarkerSets:
     """The shipped markers on the ontology, without the types of ``unseen``."""
     from data.markers import read_markers
-    from encoders.markersets import build_sets
+    from encoders.celltypes.markersets import build_sets
     from kg.blocked import blocked
 
     facts = [marker for marker in read_markers() if marker.cl_id not in set(unseen)]
@@ -286,7 +286,7 @@ def development(folder: Path) -> list[Profiles]:
     """The development datasets that are not kept out, with their labels mapped by hand."""
     import scipy.sparse as sp
 
-    from training.annotation_data import DATASETS, load
+    from training.annotation.data import DATASETS, load
     from training.holdout import KEPT_OUT
 
     found = [load(name, folder) for name in DATASETS if name not in KEPT_OUT]
@@ -400,7 +400,7 @@ def training_cells(
 
 def main(arguments: list[str] | None = None) -> int:
     """Fit the default encoder's weights and centring and write them where they ship."""
-    from training.annotation_data import cell_ontology
+    from training.annotation.data import cell_ontology
 
     parser = argparse.ArgumentParser(prog="python -m training.profiles")
     parser.add_argument("--data", type=Path, help="folder of development data")

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from encoders import routes, text
 from encoders.routes import NONE, REVERSED, RouteClassifier, masked
 from kg.grounding import FUNCTION_WORDS
-from training.figures import Report, versions
+from training.evaluate.figures import Report, versions
 from training.wordings import ABSURD, KEPT, OFF_TOPIC, WORDINGS
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from agent.cli.console import emit_json, options
 from agent.cli.graph import Species
 
 if TYPE_CHECKING:
-    from encoders.bridge import Bridged
+    from encoders.bridge.links import Bridged
     from kg.graph import KnowledgeGraph
     from kg.neighbours import Neighbour
 
@@ -45,11 +45,11 @@ def bridge(
     method was measured to have beside the best trivial baseline.
     """
     from agent import lookup
-    from encoders.bridge import bridge as find
+    from encoders.bridge.links import bridge as find
 
     table = None
     if features is not None:
-        from encoders.nodefeatures import read_table
+        from encoders.bridge.features import read_table
 
         table = read_table(features)
     graph = lookup.open_graph(options.graph)

@@ -123,7 +123,7 @@ def _quote() -> None:
 def _compare(cells: Path, target: Path, found: Annotation, picture: Path) -> None:
     from agent.demo import ASSET, LABELS, compare, draw_umap, report
     from data.h5ad import open_cells
-    from training.annotation_data import label_map
+    from training.annotation.data import label_map
 
     with open_cells(cells) as dataset:
         labels = [str(label) for label in dataset.column(LABELS)]

@@ -13,8 +13,8 @@ from agent.cli.console import emit_json, options
 from data.errors import BadInput
 
 if TYPE_CHECKING:
-    from encoders.cellsearch import Wanted
-    from training.figures import Report
+    from encoders.celltypes.cellsearch import Wanted
+    from training.evaluate.figures import Report
 
 __all__ = ["SUITES", "evaluate"]
 
@@ -58,19 +58,19 @@ def evaluate(
 
 
 def _annotation(folder: Path) -> Report:
-    from training.evaluate_annotation import annotation
+    from training.evaluate.annotation import annotation
 
     return annotation(folder, seed=options.seed)
 
 
 def _bridge(folder: Path) -> Report:
-    from training.evaluate_bridge import bridge
+    from training.evaluate.bridge import bridge
 
     return bridge(folder, seed=options.seed)
 
 
 def _calibration(folder: Path) -> Report:
-    from training.calibrate_annotation import calibration
+    from training.annotation.calibrate import calibration
 
     return calibration(folder, seed=options.seed)[0]
 
@@ -78,7 +78,7 @@ def _calibration(folder: Path) -> Report:
 def _cells(folder: Path) -> Report:
     from agent.annotate import knowledge
     from agent.cellphrase import read_phrase
-    from training.evaluate_cells import cell_search
+    from training.evaluate.cells import cell_search
 
     known = knowledge()
 
@@ -90,55 +90,55 @@ def _cells(folder: Path) -> Report:
 
 
 def _knockout(folder: Path) -> Report:
-    from training.evaluate_knockout import knockout
+    from training.evaluate.knockout import knockout
 
     return knockout(folder, seed=options.seed)
 
 
 def _deletion(folder: Path) -> Report:
-    from training.evaluate_deletion import deletion
+    from training.evaluate.deletion import deletion
 
     return deletion(folder, seed=options.seed)
 
 
 def _encoders(folder: Path) -> Report:
-    from training.evaluate_encoders import encoders
+    from training.evaluate.encoders import encoders
 
     return encoders(folder, seed=options.seed)
 
 
 def _typenovelty(folder: Path) -> Report:
-    from training.evaluate_typenovelty import typenovelty
+    from training.evaluate.typenovelty import typenovelty
 
     return typenovelty(folder, seed=options.seed)
 
 
 def _llm(folder: Path) -> Report:
-    from training.evaluate_llm import llm
+    from training.evaluate.llm import llm
 
     return llm(folder, seed=options.seed)
 
 
 def _markers(folder: Path) -> Report:
-    from training.evaluate_markers import markers
+    from training.evaluate.markers import markers
 
     return markers(folder, _golden("cassia_labels.tsv"), seed=options.seed)
 
 
 def _novelty(folder: Path) -> Report:
-    from training.evaluate_novelty import novelty
+    from training.evaluate.novelty import novelty
 
     return novelty(folder)
 
 
 def _perturb(folder: Path) -> Report:
-    from training.evaluate_perturb import perturb
+    from training.evaluate.perturb import perturb
 
     return perturb(folder, seed=options.seed)
 
 
 def _phenotypes(folder: Path) -> Report:
-    from training.image_evaluation import phenotypes
+    from training.evaluate.images import phenotypes
 
     return phenotypes(folder, seed=options.seed)
 
@@ -154,7 +154,7 @@ def _qa(folder: Path) -> Report:
 def _retrieval(folder: Path) -> Report:
     from agent.lookup import open_graph
     from retrieval.expansion import synonyms
-    from training.evaluate_retrieval import retrieval
+    from training.evaluate.retrieval import retrieval
 
     expand = synonyms(open_graph(options.graph))
     return retrieval(folder, _golden("paraphrases.tsv"), options.seed, expand)

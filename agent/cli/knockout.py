@@ -14,7 +14,7 @@ from agent.cli.console import emit_json, options
 
 if TYPE_CHECKING:
     from agent.knockoutfacts import Fact
-    from encoders.perturbation import Knockout
+    from encoders.perturbation.effect import Knockout
 
 __all__ = ["ControlLabel", "OnlyCells", "ScreenColumn", "knockout"]
 
@@ -78,7 +78,7 @@ def knockout(
 
         check_target(plot)
     from agent import lookup
-    from encoders.perturbation import knockout as predict
+    from encoders.perturbation.effect import knockout as predict
 
     graph = lookup.open_graph(options.graph)
     found = predict(

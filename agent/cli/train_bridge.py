@@ -14,8 +14,8 @@ from agent.cli.train import Output, Seconds
 from data.errors import BadInput
 
 if TYPE_CHECKING:
-    from encoders.bridgenet import BridgeNet
-    from training.bridge_data import Material
+    from encoders.bridge.network import BridgeNet
+    from training.bridge.data import Material
 
 __all__ = ["bridge"]
 
@@ -54,10 +54,10 @@ def bridge(
     goes on with the same command.
     """
     from agent import lookup
-    from encoders.linktables import target
-    from encoders.nodefeatures import read_table
-    from training.bridge import BridgeConfig, train
-    from training.bridge_data import DEVELOPMENT, GO, gather
+    from encoders.bridge.features import read_table
+    from encoders.bridge.tables import target
+    from training.bridge.data import DEVELOPMENT, GO, gather
+    from training.bridge.train import BridgeConfig, train
 
     if not rate > 0:
         raise BadInput(f"the learning rate is {rate}; expected one above 0")
@@ -96,9 +96,9 @@ def _finished(
     net: BridgeNet, material: Material, targets: tuple[str, ...], output: Path
 ) -> dict[str, Any]:
     """Measure on the left-out genes, and write."""
-    from training.bridge import save
-    from training.bridge_data import DEVELOPMENT
-    from training.evaluate_bridge import MIXED, measure
+    from training.bridge.data import DEVELOPMENT
+    from training.bridge.train import save
+    from training.evaluate.bridge import MIXED, measure
 
     methods = ("popularity", "kNN-20", "neighbours", "bridge", "bridge + neighbours")
     measured = {

@@ -15,7 +15,7 @@ from data.errors import BadInput
 
 if TYPE_CHECKING:
     from kg.backoff import Hierarchy
-    from training.gene_tokens import Control, GeneTokenConfig
+    from training.genetokens.recipe import Control, GeneTokenConfig
 
 __all__ = ["Asked", "gene_tokens"]
 
@@ -41,11 +41,11 @@ class Asked:
 
 def gene_tokens(asked: Asked, as_json: bool) -> int:
     """Train, or go on where a run was stopped."""
-    from encoders.channels import read_regulation
-    from encoders.knowledge import read_channel
-    from training.annotation_data import cell_ontology
-    from training.cell_store import CellFile, gather
-    from training.gene_tokens import card, channels_for, train
+    from encoders.genetokens.channels import read_regulation
+    from encoders.genetokens.knowledge import read_channel
+    from training.annotation.data import cell_ontology
+    from training.genetokens.cell_store import CellFile, gather
+    from training.genetokens.recipe import card, channels_for, train
 
     config = _config(asked)
     own = [read_channel(path) for path in asked.tables]
@@ -92,7 +92,7 @@ def gene_tokens(asked: Asked, as_json: bool) -> int:
 
 
 def _config(asked: Asked) -> GeneTokenConfig:
-    from training.gene_tokens import CHANNELS, GeneTokenConfig
+    from training.genetokens.recipe import CHANNELS, GeneTokenConfig
 
     unknown = sorted(set(asked.without) - set(CHANNELS))
     if unknown:
@@ -110,7 +110,7 @@ def _config(asked: Asked) -> GeneTokenConfig:
 
 def _properties(named: Sequence[str]) -> Mapping[str, str]:
     """``NAME=COLUMN``, or a name that is also the column's; CELLxGENE's columns by themselves."""
-    from encoders.tokenizer import PROPERTIES
+    from encoders.genetokens.tokenizer import PROPERTIES
 
     found = {name: name for name in PROPERTIES if name != "cell_type"}
     for one in named:

@@ -15,11 +15,11 @@ from agent.cli.train import Model, Output, Seconds
 from data.errors import BadInput
 
 if TYPE_CHECKING:
-    from encoders.image import ImageEncoder
-    from encoders.knocked import KnockedOut
+    from encoders.image.tokens import ImageEncoder
+    from encoders.knockout.knocked import KnockedOut
     from encoders.language import LanguageModel
-    from training.knockout import KnockoutConfig
-    from training.knockout_data import ImageScreen, Screen
+    from training.knockout.data import ImageScreen, Screen
+    from training.knockout.train import KnockoutConfig
 
 __all__ = ["knockout"]
 
@@ -63,8 +63,8 @@ def knockout(
     resamplers. A run that was stopped goes on with the same command.
     """
     from encoders.language import load
-    from training.knockout import KnockoutConfig
-    from training.knockout_run import learn
+    from training.knockout.run import learn
+    from training.knockout.train import KnockoutConfig
 
     if h5ad is None and images is None:
         raise BadInput("neither --h5ad nor --images was given; expected a screen to learn from")
@@ -88,7 +88,7 @@ def knockout(
 def _read(
     h5ad: Path | None, label: str, guide: str | None, images: Path | None, control: str | None
 ) -> tuple[Screen | None, ImageScreen | None]:
-    from training.knockout_data import folds, read_image_screen, read_screen
+    from training.knockout.data import folds, read_image_screen, read_screen
 
     screen = read_screen(h5ad, label, guide, control) if h5ad else None
     shown = read_image_screen(images, control) if images else None
@@ -111,13 +111,13 @@ def _seeded(config: KnockoutConfig, steps: int | None) -> KnockoutConfig:
 
 def _images(shown: ImageScreen, name: str | None, output: Path) -> tuple[Any, Any, Any]:
     """The screen with its encoder, trained here unless one is named, and its tokens."""
-    from encoders.image import load
-    from encoders.knocked import IMAGE_ENCODER
-    from encoders.vit import save_vit
-    from training.image_pretraining import pretrain
-    from training.knockout_data import folds, without
-    from training.knockout_figures import IMAGE_VIT
-    from training.knockout_run import image_tokens
+    from encoders.image.tokens import load
+    from encoders.image.vit import save_vit
+    from encoders.knockout.knocked import IMAGE_ENCODER
+    from training.images.pretraining import pretrain
+    from training.knockout.data import folds, without
+    from training.knockout.figures import IMAGE_VIT
+    from training.knockout.run import image_tokens
 
     encoder: ImageEncoder
     if name is None:
@@ -143,8 +143,8 @@ def _finish(
 ) -> dict[str, Any]:
     """Tune if asked for, measure, and write the folder."""
     from encoders.adapter import LORA
-    from training.knockout_figures import figures_of, tuned
-    from training.knockout_tuning import save
+    from training.knockout.figures import figures_of, tuned
+    from training.knockout.tuning import save
 
     if not tune and (output / LORA).is_dir():
         raise BadInput(f"{output} holds a tuned model; expected another folder, or --tune")

@@ -15,7 +15,7 @@ from agent.cli.knockout import ControlLabel, OnlyCells, ScreenColumn
 from agent.cli.train import Output
 
 if TYPE_CHECKING:
-    from encoders.perturbation_store import Stored
+    from encoders.perturbation.store import Stored
 
 __all__ = ["perturb"]
 
@@ -37,10 +37,10 @@ def perturb(
     """
     from dataclasses import replace
 
-    from encoders.perturbation_graphs import gene_nodes
-    from encoders.perturbation_store import save_stored
-    from training.perturb import PerturbConfig, trained
-    from training.perturb_data import read_cells
+    from encoders.perturbation.graphs import gene_nodes
+    from encoders.perturbation.store import save_stored
+    from training.perturb.data import read_cells
+    from training.perturb.train import PerturbConfig, trained
 
     started = time.monotonic()
     config = PerturbConfig()
@@ -72,16 +72,16 @@ def _document(made: Stored, output: Path, sha256: str, seconds: float) -> dict[s
 
 def _fast(made: Stored) -> float:
     """Delta-Pearson of the choice among the fast models, on left-out genes of the same screen."""
-    from encoders.perturbation_choice import measure
-    from encoders.perturbation_genes import gene_space
-    from encoders.perturbation_models import training_of
+    from encoders.perturbation.choice import measure
+    from encoders.perturbation.genes import gene_space
+    from encoders.perturbation.models import training_of
 
     training = training_of(made.screen, gene_space(made.screen.perturbed))
     return round(float(measure(training, 1, 1).auto.mean()), 4)
 
 
 def _lines(document: dict[str, Any], made: Stored) -> list[str]:
-    from encoders.perturbation_choice import SHOWN
+    from encoders.perturbation.choice import SHOWN
 
     assert made.measured is not None
     shown = "shown" if made.spearman > SHOWN else "not shown"

@@ -137,7 +137,7 @@ def usable_image(image: Path | str | None, config: AskConfig | None) -> Path | N
         )
     if image is None:
         return None
-    from encoders.pictures import read_pictures
+    from encoders.image.pictures import read_pictures
 
     read_pictures(image)
     return Path(image)

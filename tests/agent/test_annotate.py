@@ -25,7 +25,7 @@ from agent.genenames import doubt, looks_like
 from agent.passes import in_order
 from data import sources
 from data.errors import BadInput, UnknownTerm
-from encoders.markers import GeneMoments
+from encoders.celltypes.markers import GeneMoments
 from kg.backoff import UNKNOWN
 
 anndata = pytest.importorskip("anndata")

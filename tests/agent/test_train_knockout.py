@@ -41,10 +41,10 @@ def test_a_folder_is_written_that_answers(
     import numpy as np
     import pandas as pd
 
-    from encoders.knocked import KnockedOut, knocked_out
+    from encoders.image.pictures import Pictures
+    from encoders.image.vit import SmallViT, ViTConfig, save_vit
+    from encoders.knockout.knocked import KnockedOut, knocked_out
     from encoders.language import load
-    from encoders.pictures import Pictures
-    from encoders.vit import SmallViT, ViTConfig, save_vit
     from tests.encoders.tinyseeing import tiny_seeing
 
     language: Any = tiny_seeing()

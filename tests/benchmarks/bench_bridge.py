@@ -11,9 +11,9 @@ import sys
 import numpy as np
 from timing import Row, inside, median_over, process, report
 
-from encoders.bridge import bridge
-from encoders.linkneighbours import nearest
-from encoders.nodefeatures import shipped
+from encoders.bridge.features import shipped
+from encoders.bridge.links import bridge
+from encoders.bridge.neighbours import nearest
 from kg.embedded import EmbeddedGraph
 
 GENES = ("TREM2", "STAT2", "CD8A", "IFNGR1", "BRCA1")
@@ -55,7 +55,7 @@ def search() -> Row:
 def loading() -> Row:
     """The shipped vectors."""
     return Row("vectors of gene names, from the package",
-               inside("from encoders.nodefeatures import shipped\nshipped()"))  # fmt: skip
+               inside("from encoders.bridge.features import shipped\nshipped()"))  # fmt: skip
 
 
 def main() -> int:

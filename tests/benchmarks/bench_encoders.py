@@ -16,10 +16,10 @@ import scipy.sparse as sp
 import torch
 from timing import Row, Taken, median, report
 
-from encoders.expression import GeneTokenModel, GeneTokens, Labels, ModelConfig, tensors
-from encoders.knowledge import Channel, Knowledge
-from encoders.tokenizer import TokenConfig, held
-from training import masked, ontology_losses
+from encoders.genetokens.expression import GeneTokenModel, GeneTokens, Labels, ModelConfig, tensors
+from encoders.genetokens.knowledge import Channel, Knowledge
+from encoders.genetokens.tokenizer import TokenConfig, held
+from training.genetokens import masked, ontology_losses
 
 CELLS, BATCH, GENES, EXPRESSED = 64, 32, 4_000, 700
 

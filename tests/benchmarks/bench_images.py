@@ -14,11 +14,11 @@ from timing import Row, median, report
 
 from data.errors import CelloquyError
 from encoders import language as languages
-from encoders.image import TrainedHere
-from encoders.multimodal import Asked, MultimodalModel
-from encoders.pictures import Pictures
-from encoders.resampler import Resampler, ResamplerConfig
-from encoders.vit import Autoencoder, SmallViT, ViTConfig
+from encoders.image.pictures import Pictures
+from encoders.image.resampler import Resampler, ResamplerConfig
+from encoders.image.tokens import TrainedHere
+from encoders.image.vit import Autoencoder, SmallViT, ViTConfig
+from encoders.knockout.multimodal import Asked, MultimodalModel
 
 BATCH, TOKENS, WIDTH, WORDS = 64, 20, 40, 576
 CANDIDATES = [f" GENE{i}." for i in range(20)]

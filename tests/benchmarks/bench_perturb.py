@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from timing import Row, median, report
 
-from encoders.perturbation_choice import cases_like, choose, measure
-from encoders.perturbation_genes import GeneSpace
-from encoders.perturbation_graphs import coexpression
-from encoders.perturbation_models import Training
-from encoders.perturbation_network import Gears, GearsConfig
+from encoders.perturbation.choice import cases_like, choose, measure
+from encoders.perturbation.gears import Gears, GearsConfig
+from encoders.perturbation.genes import GeneSpace
+from encoders.perturbation.graphs import coexpression
+from encoders.perturbation.models import Training
 
 PERTURBATIONS, GENES, CELLS, BATCH, NODES = 20, 300, 16_000, 32, 400
 

@@ -98,7 +98,7 @@ def test_textbook_markers_are_there(cl_id: str, gene: str, positive: bool) -> No
 @pytest.mark.assets
 def test_types_are_current_terms_and_symbols_are_current() -> None:
     from data import genetable
-    from training.annotation_data import cell_ontology
+    from training.annotation.data import cell_ontology
 
     hierarchy, _ = cell_ontology()
     assert all(m.cl_id in hierarchy for m in read_markers())
@@ -110,7 +110,7 @@ def test_types_are_current_terms_and_symbols_are_current() -> None:
 
 @pytest.mark.assets
 def test_labels_beside_ids_are_the_ontologys() -> None:
-    from training.annotation_data import cell_ontology
+    from training.annotation.data import cell_ontology
 
     hierarchy, _ = cell_ontology()
     tables = [*(TABLE.parent / "label_maps").glob("*.tsv")]

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from data.errors import BadFile, BadInput, UnknownTerm
-from encoders import linktables, nodefeatures
-from encoders.bridge import SETTINGS, bridge, predict
-from encoders.bridgenet import BridgeNet, layer_norm
-from encoders.linkneighbours import (
+from encoders.bridge import features as nodefeatures
+from encoders.bridge import tables as linktables
+from encoders.bridge.features import FeatureTable
+from encoders.bridge.links import SETTINGS, bridge, predict
+from encoders.bridge.neighbours import (
     VotesConfig,
     nearest,
     plain,
@@ -28,8 +29,8 @@ from encoders.linkneighbours import (
     supporters,
     votes,
 )
-from encoders.linktables import TARGETS, Links
-from encoders.nodefeatures import FeatureTable
+from encoders.bridge.network import BridgeNet, layer_norm
+from encoders.bridge.tables import TARGETS, Links
 from kg.embedded import EmbeddedGraph
 
 ROOT = Path(__file__).parents[2]

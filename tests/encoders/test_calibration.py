@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encoders.calibration import WEIGHTS, Calibration, shipped
-from training.calibrate_annotation import fit
+from encoders.celltypes.calibration import WEIGHTS, Calibration, shipped
+from training.annotation.calibrate import fit
 
 
 def test_the_curve_by_hand() -> None:

@@ -14,7 +14,7 @@ from encoders.cellguess import MEASURED, Names, guess
 from kg.backoff import Hierarchy
 from kg.terms import Term
 from training.align_data import cell_terms
-from training.annotation_data import cell_ontology
+from training.annotation.data import cell_ontology
 
 pytestmark = [pytest.mark.assets, pytest.mark.models]
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from data.errors import BadInput
 from data.markers import Marker
-from encoders.cellsearch import of_term, of_text, ranks, scores
-from encoders.markers import GeneMoments, MarkerScorer
-from encoders.markersets import build_sets
+from encoders.celltypes.cellsearch import of_term, of_text, ranks, scores
+from encoders.celltypes.markers import GeneMoments, MarkerScorer
+from encoders.celltypes.markersets import build_sets
 from kg.backoff import Hierarchy
 
 TREE = Hierarchy.make(

@@ -14,15 +14,15 @@ torch = pytest.importorskip("torch")
 
 from data.errors import BadFile, BadInput  # noqa: E402
 from encoders import registry  # noqa: E402
-from encoders.expression import (  # noqa: E402
+from encoders.genetokens.expression import (  # noqa: E402
     GeneTokenModel,
     GeneTokens,
     Labels,
     ModelConfig,
     tensors,
 )
-from encoders.knowledge import Channel, Knowledge  # noqa: E402
-from encoders.tokenizer import TokenConfig, Tokenizer, Tokens, held  # noqa: E402
+from encoders.genetokens.knowledge import Channel, Knowledge  # noqa: E402
+from encoders.genetokens.tokenizer import TokenConfig, Tokenizer, Tokens, held  # noqa: E402
 
 GENES = ("CD3D", "CD3E", "CD79A", "GNLY", "LYZ", "MS4A1", "NKG7", "PPBP")
 SMALL = ModelConfig(width=16, layers=2, heads=2, inner=32, gene_width=8, unseen=True)

@@ -15,9 +15,9 @@ Image = pytest.importorskip("PIL.Image")
 tifffile = pytest.importorskip("tifffile")
 
 from data.errors import BadFile, BadInput  # noqa: E402 - after the check for torch
-from encoders.image import RGB, TrainedHere, load  # noqa: E402
-from encoders.pictures import Pictures, from_array, read_pictures  # noqa: E402
-from encoders.vit import Autoencoder, SmallViT, ViTConfig, load_vit, save_vit  # noqa: E402
+from encoders.image.pictures import Pictures, from_array, read_pictures  # noqa: E402
+from encoders.image.tokens import RGB, TrainedHere, load  # noqa: E402
+from encoders.image.vit import Autoencoder, SmallViT, ViTConfig, load_vit, save_vit  # noqa: E402
 
 STAINS = ("DNA", "Mito")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from data.errors import BadFile, BadInput
-from encoders.channels import _MADE, LEARNT, SHIPPED, learnt, read_regulation, shipped
-from encoders.knowledge import (
+from encoders.genetokens.channels import _MADE, LEARNT, SHIPPED, learnt, read_regulation, shipped
+from encoders.genetokens.knowledge import (
     WIDTH,
     Channel,
     Knowledge,

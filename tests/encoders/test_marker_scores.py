@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from data.errors import BadInput
 from data.markers import Marker
-from encoders.markers import GeneMoments, MarkerScorer, ScoreConfig
-from encoders.markersets import MarkerSets, SetConfig, build_sets
+from encoders.celltypes.markers import GeneMoments, MarkerScorer, ScoreConfig
+from encoders.celltypes.markersets import MarkerSets, SetConfig, build_sets
 from kg.backoff import Hierarchy
 
 HIERARCHY = Hierarchy.make(

@@ -7,8 +7,8 @@ import pytest
 
 from data.genelists import GeneList
 from data.markers import Marker
-from encoders.markerlists import ListConfig, ListScorer, annotate_lists, closeness
-from encoders.markersets import MarkerSets, SetConfig, build_sets
+from encoders.celltypes.markerlists import ListConfig, ListScorer, annotate_lists, closeness
+from encoders.celltypes.markersets import MarkerSets, SetConfig, build_sets
 from kg.backoff import Hierarchy
 
 HIERARCHY = Hierarchy.make(

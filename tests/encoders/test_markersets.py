@@ -9,7 +9,7 @@ import pytest
 
 from data.errors import BadInput
 from data.markers import Marker
-from encoders.markersets import MarkerSets, SetConfig, build_sets
+from encoders.celltypes.markersets import MarkerSets, SetConfig, build_sets
 from kg.backoff import Hierarchy
 
 ANCESTORS = {

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import BadFile, BadInput, UnknownTerm
-from encoders.perturbation_choice import (
+from encoders.perturbation.choice import (
     FEWEST,
     agreement,
     cases,
@@ -21,9 +21,9 @@ from encoders.perturbation_choice import (
     measure,
     pearson,
 )
-from encoders.perturbation_genes import GeneSpace, jaccard
-from encoders.perturbation_interaction import distance_correlation, interaction
-from encoders.perturbation_models import (
+from encoders.perturbation.genes import GeneSpace, jaccard
+from encoders.perturbation.interaction import distance_correlation, interaction
+from encoders.perturbation.models import (
     ADDITIVE,
     FAMILIES,
     MEAN,
@@ -34,7 +34,7 @@ from encoders.perturbation_models import (
     change,
     own_share,
 )
-from encoders.perturbation_screen import Screen, is_control, parts_of, read_screen
+from encoders.perturbation.screen import Screen, is_control, parts_of, read_screen
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 THP1 = "perturbation/papalexi2021_eccite_thp1_crisprko_dev_counts.h5ad"
@@ -334,7 +334,7 @@ def test_the_screen_shows_what_is_known_of_interferon(thp1: Screen) -> None:
 @pytest.mark.models
 @pytest.mark.parametrize("gene", ["STAT2", pytest.param("IFNGR1", marks=pytest.mark.slow)])
 def test_the_models_predict_it_without_having_seen_the_gene(shared_data: Path, gene: str) -> None:
-    from encoders.perturbation import knockout, predict
+    from encoders.perturbation.effect import knockout, predict
 
     found = knockout(shared_data / THP1, [gene])
     place = {name: i for i, name in enumerate(found.genes)}
@@ -352,7 +352,7 @@ def test_the_models_predict_it_without_having_seen_the_gene(shared_data: Path, g
 @pytest.mark.assets
 @pytest.mark.models
 def test_a_gene_of_which_nothing_is_known_is_refused(shared_data: Path) -> None:
-    from encoders.perturbation import predict
+    from encoders.perturbation.effect import predict
 
     with pytest.raises(UnknownTerm, match="nothing is known of XIST"):
         predict(shared_data / THP1, ["XIST"])
@@ -369,7 +369,7 @@ def test_a_gene_of_which_nothing_is_known_is_refused(shared_data: Path) -> None:
 @pytest.mark.assets
 @pytest.mark.models
 def test_a_gene_without_go_terms_is_placed_by_its_text(shared_data: Path) -> None:
-    from encoders.perturbation import knockout
+    from encoders.perturbation.effect import knockout
 
     found = knockout(shared_data / NORMAN, ["IER5L"], cells="dataset=norman19")
     assert any(
@@ -386,11 +386,11 @@ def test_a_trained_folder_predicts_for_control_cells_alone(
 ) -> None:
     from dataclasses import replace
 
-    from encoders.perturbation import knockout
-    from encoders.perturbation_graphs import gene_nodes
-    from encoders.perturbation_store import save_stored
-    from training.perturb import PerturbConfig, trained
-    from training.perturb_data import read_cells
+    from encoders.perturbation.effect import knockout
+    from encoders.perturbation.graphs import gene_nodes
+    from encoders.perturbation.store import save_stored
+    from training.perturb.data import read_cells
+    from training.perturb.train import PerturbConfig, trained
 
     config = PerturbConfig()
     config = replace(config, loop=replace(config.loop, steps=3))
@@ -418,7 +418,7 @@ def test_a_trained_folder_predicts_for_control_cells_alone(
 @pytest.mark.models
 def test_the_choice_never_falls_below_the_mean_profile(shared_data: Path) -> None:
     """By more than a standard error, on any of the questions of the suite."""
-    from training.evaluate_perturb import perturb
+    from training.evaluate.perturb import perturb
 
     report = perturb(shared_data)
     above = {k: f for k, f in report.figures.items() if "above the mean profile" in k}
@@ -431,7 +431,7 @@ def test_the_choice_never_falls_below_the_mean_profile(shared_data: Path) -> Non
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
-    from encoders.perturbation_store import load_stored
+    from encoders.perturbation.store import load_stored
 
     with pytest.raises(BadFile, match="holds no perturb that can be read"):
         load_stored(tmp_path)

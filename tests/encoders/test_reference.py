@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data.errors import BadInput
-from encoders.reference import Centroids, PoolConfig, pooled
+from encoders.celltypes.reference import Centroids, PoolConfig, pooled
 from kg.backoff import Hierarchy
 
 TREE = Hierarchy.make(

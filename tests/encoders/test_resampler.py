@@ -13,8 +13,8 @@ pytest.importorskip("transformers")
 
 from data.errors import BadFile, BadInput  # noqa: E402 - after the check for torch
 from encoders.adapter import IGNORED  # noqa: E402
-from encoders.multimodal import Asked, MultimodalModel  # noqa: E402
-from encoders.resampler import Resampler, ResamplerConfig, padded  # noqa: E402
+from encoders.image.resampler import Resampler, ResamplerConfig, padded  # noqa: E402
+from encoders.knockout.multimodal import Asked, MultimodalModel  # noqa: E402
 from tests.encoders.tinyseeing import END, tiny_seeing  # noqa: E402
 
 QUESTION, PREFIX = "Which gene is knocked out ?", " The knocked out gene is"

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from data.errors import BadInput
-from encoders.smoothing import around, neighbours, smooth
+from encoders.celltypes.smoothing import around, neighbours, smooth
 
 
 def two_groups(n: int = 80) -> sp.csr_matrix:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import BadInput
-from encoders.tokenizer import MOST, Held, TokenConfig, Tokenizer, genomic, held, special
+from encoders.genetokens.tokenizer import MOST, Held, TokenConfig, Tokenizer, genomic, held, special
 
 
 def cells(*rows: list[float]) -> sp.csr_array:

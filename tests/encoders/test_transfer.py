@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import BadInput
-from encoders.transfer import Principal, Transfer, TransferConfig, chosen_cells
+from encoders.celltypes.transfer import Principal, Transfer, TransferConfig, chosen_cells
 
 RULES = ("logistic", "knn", "both")
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.assets
 
 @pytest.fixture(scope="module")
 def hierarchy() -> Hierarchy:
-    from training.annotation_data import cell_ontology
+    from training.annotation.data import cell_ontology
 
     return cell_ontology()[0]
 

@@ -9,7 +9,7 @@ import pytest
 from data import sources
 from retrieval.lexical import query_terms, tokens
 from retrieval.medline import Citation, read_xml, stored_text
-from training.evaluate_retrieval import read_questions
+from training.evaluate.retrieval import read_questions
 
 QUESTIONS = Path(__file__).parents[1] / "golden" / "paraphrases.tsv"
 TUNING = QUESTIONS.with_name("paraphrases_tuning.tsv")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from data.errors import BadInput
-from training import metrics
-from training.annotation_baselines import majority, sctype, shuffled
-from training.annotation_data import DATASETS, cell_ontology, label_map, load
-from training.evaluate_annotation import Constants, Model, annotation, restricted
-from training.evaluate_markers import golden, markers
-from training.evaluate_novelty import novelty
+from training.annotation.data import DATASETS, cell_ontology, label_map, load
+from training.evaluate import metrics
+from training.evaluate.annotation import Constants, Model, annotation, restricted
+from training.evaluate.annotation_baselines import majority, sctype, shuffled
+from training.evaluate.markers import golden, markers
+from training.evaluate.novelty import novelty
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cassia_labels.tsv"
 

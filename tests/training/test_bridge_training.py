@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from data.errors import BadFile, BadInput
-from encoders.bridgenet import BridgeNet
-from encoders.linktables import TARGETS, Links
+from encoders.bridge.network import BridgeNet
+from encoders.bridge.tables import TARGETS, Links
 from kg.embedded import EmbeddedGraph
-from training.bridge_data import PARTS, SPLITS, Material, part_of
-from training.evaluate_bridge import measure
-from training.link_ranking import LinkRanking, filtered_ranks, spread
+from training.bridge.data import PARTS, SPLITS, Material, part_of
+from training.evaluate.bridge import measure
+from training.evaluate.link_ranking import LinkRanking, filtered_ranks, spread
 
 # --- ranking -------------------------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ def test_baselines_of_a_made_up_world() -> None:
 
 
 def test_no_gene_and_no_tail_loses_its_last_link() -> None:
-    from training.bridge_transductive import by_neighbours, left_out
+    from training.bridge.transductive import by_neighbours, left_out
 
     made = material()
     train, out, asked = left_out(made, "function", seed=0)
@@ -125,7 +125,7 @@ def test_no_gene_and_no_tail_loses_its_last_link() -> None:
 
 @pytest.mark.assets
 def test_a_mouse_gene_has_a_text_of_its_own(real: EmbeddedGraph) -> None:
-    from training.bridge_transfer import mouse_texts
+    from training.bridge.transfer import mouse_texts
 
     found = mouse_texts(real, ["HGNC:17761", "HGNC:34515"])
     assert found["HGNC:17761"][0] == "MGI:1913150"
@@ -135,7 +135,7 @@ def test_a_mouse_gene_has_a_text_of_its_own(real: EmbeddedGraph) -> None:
 @pytest.mark.assets
 @pytest.mark.slow
 def test_phenotypes_of_a_disease_are_carried_on(real: EmbeddedGraph) -> None:
-    from training.bridge_transfer import carried
+    from training.bridge.transfer import carried
 
     # Marfan syndrome has an ascending tubular aorta aneurysm.
     found = carried(real, ["MONDO:0007947"], ["HP:0004970", "HP:0001250"]).toarray()
@@ -147,7 +147,7 @@ def test_phenotypes_of_a_disease_are_carried_on(real: EmbeddedGraph) -> None:
 @pytest.mark.parametrize("name", ["TransE", "DistMult", "RotatE"])
 def test_embeddings_of_nodes_learn_what_they_have_seen(name: str) -> None:
     pytest.importorskip("pykeen")
-    from training.bridge_transductive import by_embedding
+    from training.bridge.transductive import by_embedding
 
     made = material()
     table = made.links["component"].table
@@ -163,7 +163,7 @@ def test_embeddings_of_nodes_learn_what_they_have_seen(name: str) -> None:
 @pytest.mark.models
 @pytest.mark.parametrize("negatives", ["all", "paired"])
 def test_unseen_genes_are_placed(negatives: str) -> None:
-    from training.bridge import BridgeConfig, train
+    from training.bridge.train import BridgeConfig, train
 
     made = material()
     config = BridgeConfig(
@@ -183,7 +183,7 @@ def test_unseen_genes_are_placed(negatives: str) -> None:
 def test_numpy_gives_what_torch_gives(tmp_path: Path) -> None:
     import torch
 
-    from training.bridge import Bridge, BridgeConfig, _net, save
+    from training.bridge.train import Bridge, BridgeConfig, _net, save
 
     made = material()
     torch.manual_seed(1)
@@ -217,7 +217,7 @@ def test_numpy_gives_what_torch_gives(tmp_path: Path) -> None:
 
 @pytest.mark.models
 def test_known_links_are_never_negatives() -> None:
-    from training.bridge import BridgeConfig, _Batches, _linked
+    from training.bridge.train import BridgeConfig, _Batches, _linked
 
     made = material()
     batches = _Batches(made, BridgeConfig(batch=64), ())
@@ -230,7 +230,7 @@ def test_known_links_are_never_negatives() -> None:
 
 @pytest.mark.models
 def test_every_gene_is_seen_once_an_epoch_and_none_that_is_left_out() -> None:
-    from training.bridge import BridgeConfig, _Batches
+    from training.bridge.train import BridgeConfig, _Batches
 
     made = material()
     batches = _Batches(made, BridgeConfig(batch=50, epochs=2), (4,))
@@ -245,7 +245,7 @@ def test_every_gene_is_seen_once_an_epoch_and_none_that_is_left_out() -> None:
 def test_a_sample_of_tails_stands_for_all_on_average() -> None:
     import torch
 
-    from training.bridge import Bridge, BridgeConfig, _Batches, _whole
+    from training.bridge.train import Bridge, BridgeConfig, _Batches, _whole
 
     made = material()
     torch.manual_seed(0)
@@ -270,7 +270,7 @@ def test_a_sample_of_tails_stands_for_all_on_average() -> None:
 
 @pytest.mark.models
 def test_a_stopped_training_goes_on(tmp_path: Path) -> None:
-    from training.bridge import BridgeConfig, train
+    from training.bridge.train import BridgeConfig, train
 
     made = material()
     config = BridgeConfig(width=8, batch=64, epochs=4)
@@ -284,7 +284,7 @@ def test_a_stopped_training_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.models
 def test_nothing_to_train_on_is_told() -> None:
-    from training.bridge import BridgeConfig, train
+    from training.bridge.train import BridgeConfig, train
 
     made = material()
     with pytest.raises(BadInput, match="no gene with features has a link to function"):

@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 from data.errors import BadInput
-from training.cell_store import CellFile, gather, of_datasets
+from training.genetokens.cell_store import CellFile, gather, of_datasets
 
 anndata = pytest.importorskip("anndata")
 

@@ -10,10 +10,10 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.annotation_data import Dataset
-from training.evaluate_cells import auroc
-from training.evaluate_encoders import METHODS, _across, _within, encoders
-from training.evaluate_typenovelty import SHARES, draws, named
+from training.annotation.data import Dataset
+from training.evaluate.cells import auroc
+from training.evaluate.encoders import METHODS, _across, _within, encoders
+from training.evaluate.typenovelty import SHARES, draws, named
 
 GENES = tuple(f"g{i}" for i in range(30))
 TYPES = ("CL:0000236", "CL:0000623", "CL:0000576")

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from encoders.genept import GeneVectors
-from training.evaluate_genetext import accuracies
+from training.evaluate.genetext import accuracies
 from training.profiles import Profiles
 
 TABLE = GeneVectors(("A", "B", "C"), np.eye(3, dtype=np.float32))

@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 
 from kg.backoff import Hierarchy  # noqa: E402 - after the check for torch
 from tests.encoders.tinymodels import tiny  # noqa: E402
-from training.evaluate_llm import Bench, Set, read_genes, top_genes  # noqa: E402
+from training.evaluate.llm import Bench, Set, read_genes, top_genes  # noqa: E402
 from training.profiles import CellSet, Profiles  # noqa: E402
 
 TREE = Hierarchy.make({"r": "r", "a": "ra", "b": "rb", "c": "rc"}, {i: i for i in "rabc"})

@@ -14,12 +14,12 @@ import scipy.sparse as sp
 torch = pytest.importorskip("torch")
 
 from data.errors import BadFile, BadInput  # noqa: E402
-from encoders.expression import ModelConfig  # noqa: E402
-from encoders.knowledge import Channel  # noqa: E402
-from encoders.tokenizer import TokenConfig  # noqa: E402
+from encoders.genetokens.expression import ModelConfig  # noqa: E402
+from encoders.genetokens.knowledge import Channel  # noqa: E402
+from encoders.genetokens.tokenizer import TokenConfig  # noqa: E402
 from kg.backoff import Hierarchy  # noqa: E402
-from training.cell_store import CellStore, of_datasets  # noqa: E402
-from training.gene_tokens import GeneTokenConfig, Weights, card, train  # noqa: E402
+from training.genetokens.cell_store import CellStore, of_datasets  # noqa: E402
+from training.genetokens.recipe import GeneTokenConfig, Weights, card, train  # noqa: E402
 from training.loop import LoopConfig  # noqa: E402
 
 TREE = Hierarchy.make(

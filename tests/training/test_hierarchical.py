@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from kg.backoff import Hierarchy  # noqa: E402
-from training.hierarchical import Leaves, hierarchical_loss, property_loss  # noqa: E402
+from training.genetokens.hierarchical import Leaves, hierarchical_loss, property_loss  # noqa: E402
 
 LN2 = math.log(2)
 

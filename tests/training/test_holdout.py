@@ -43,7 +43,7 @@ def test_a_broken_list_is_named(tmp_path: Path) -> None:
 @pytest.mark.assets
 class TestShipped:
     def test_the_list_holds_populations_of_the_kept_out_datasets_and_leaves_others(self) -> None:
-        from training.annotation_data import cell_ontology, label_map
+        from training.annotation.data import cell_ontology, label_map
 
         hierarchy, _ = cell_ontology()
         unseen = holdout.held_out(hierarchy)

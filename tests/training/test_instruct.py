@@ -26,7 +26,7 @@ from encoders.language import LanguageModel  # noqa: E402
 from tests.encoders.tinymodels import END, tiny  # noqa: E402
 from tests.training import tuning as program  # noqa: E402
 from training import instruct as tuning  # noqa: E402
-from training.evaluate_instruct import Verdicts, answers, forced, perplexity  # noqa: E402
+from training.evaluate.instruct import Verdicts, answers, forced, perplexity  # noqa: E402
 from training.instruct import InstructConfig, Instructions, add_lora, instruct  # noqa: E402
 from training.instruction_data import Item  # noqa: E402
 from training.loop import LoopConfig  # noqa: E402

@@ -17,24 +17,23 @@ pytest.importorskip("sklearn")
 import scipy.sparse as sp  # noqa: E402 - after the check for torch
 
 from data.errors import BadFile, BadInput  # noqa: E402
-from encoders.image import TrainedHere  # noqa: E402
-from encoders.knocked import NONE, KnockedOut  # noqa: E402
-from encoders.panel import MOST, Panel, pooled  # noqa: E402
-from encoders.pictures import Pictures  # noqa: E402
+from encoders.image.pictures import Pictures  # noqa: E402
+from encoders.image.tokens import TrainedHere  # noqa: E402
+from encoders.image.vit import SmallViT, ViTConfig, save_vit  # noqa: E402
+from encoders.knockout.knocked import NONE, KnockedOut  # noqa: E402
+from encoders.knockout.panel import MOST, Panel, pooled  # noqa: E402
 from encoders.prediction import Measured  # noqa: E402
-from encoders.vit import SmallViT, ViTConfig, save_vit  # noqa: E402
 from tests.encoders.tinyseeing import tiny_seeing  # noqa: E402
-from training.image_data import turned  # noqa: E402
-from training.knockout import KnockoutConfig  # noqa: E402
-from training.knockout_data import (  # noqa: E402
+from training.images.data import turned  # noqa: E402
+from training.knockout.data import (  # noqa: E402
     ImageScreen,
     Screen,
     folds,
     pools,
     read_image_screen,
 )
-from training.knockout_panel import fit_panel  # noqa: E402
-from training.knockout_run import (  # noqa: E402
+from training.knockout.panel import fit_panel  # noqa: E402
+from training.knockout.run import (  # noqa: E402
     alone,
     image_tokens,
     inputs_of,
@@ -42,6 +41,7 @@ from training.knockout_run import (  # noqa: E402
     score,
     through,
 )
+from training.knockout.train import KnockoutConfig  # noqa: E402
 from training.loop import LoopConfig  # noqa: E402
 
 MEASURED = Measured("top-1", 0.5, "largest class", 0.3, "these cells", 10)

@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 from data.errors import BadInput
-from training.knockout_baselines import (
+from training.knockout.baselines import (
     Ranked,
     centroids,
     joined,

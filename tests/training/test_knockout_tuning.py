@@ -15,15 +15,15 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
 pytest.importorskip("sklearn")
 
-from encoders.knocked import NONE, KnockedOut  # noqa: E402 - after the check for torch
-from encoders.multimodal import Asked, MultimodalModel  # noqa: E402
-from encoders.resampler import Resampler, ResamplerConfig  # noqa: E402
+from encoders.image.resampler import Resampler, ResamplerConfig  # noqa: E402
+from encoders.knockout.knocked import NONE, KnockedOut  # noqa: E402 - after the check for torch
+from encoders.knockout.multimodal import Asked, MultimodalModel  # noqa: E402
 from tests.encoders.tinyseeing import tiny_seeing  # noqa: E402
 from training.instruct import InstructConfig  # noqa: E402
-from training.knockout import ImageSource, KnockoutConfig  # noqa: E402
-from training.knockout_figures import answers_of  # noqa: E402
-from training.knockout_run import Inputs  # noqa: E402
-from training.knockout_tuning import (  # noqa: E402
+from training.knockout.figures import answers_of  # noqa: E402
+from training.knockout.run import Inputs  # noqa: E402
+from training.knockout.train import ImageSource, KnockoutConfig  # noqa: E402
+from training.knockout.tuning import (  # noqa: E402
     KINDS,
     Facts,
     TuningConfig,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from data.markers import AXIOMS, read_markers
-from training.annotation_data import cell_ontology
-from training.marker_axioms import GENES, facts, lacks
+from training.annotation.data import cell_ontology
+from training.annotation.marker_axioms import GENES, facts, lacks
 
 OBO = """[Term]
 id: CL:0000001

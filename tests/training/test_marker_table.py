@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from data.markers import read_markers
-from training import marker_table
-from training.marker_table import ALLOWED, LONG_LIST, Row, Symbols, consolidate
+from training.annotation import marker_table
+from training.annotation.marker_table import ALLOWED, LONG_LIST, Row, Symbols, consolidate
 
 B, T, DC = "CL:0000236", "CL:0000084", "CL:0000451"
 ACTIVE = {B, T, DC}

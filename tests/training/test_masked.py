@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.masked import choose, gene_loss, independence, level_loss  # noqa: E402
+from training.genetokens.masked import choose, gene_loss, independence, level_loss  # noqa: E402
 
 
 def test_padding_is_never_masked_and_nothing_twice() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.errors import BadInput
 from kg.backoff import Hierarchy
-from training import metrics
+from training.evaluate import metrics
 
 # 0 - L - T - {4, 8};  L - B;  0 - E
 TREE = Hierarchy.make(

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from kg.backoff import Hierarchy  # noqa: E402
-from training.ontology_losses import (  # noqa: E402
+from training.genetokens.ontology_losses import (  # noqa: E402
     TypeLevels,
     inter,
     intra,

@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import BadInput
-from encoders.perturbation_graphs import Nodes, coexpression, normalised
-from encoders.perturbation_network import Gears, GearsConfig, Network, mixture
-from encoders.perturbation_screen import Screen
-from encoders.perturbation_store import Stored, load_stored, save_stored
+from encoders.perturbation.gears import Gears, GearsConfig, Network, mixture
+from encoders.perturbation.graphs import Nodes, coexpression, normalised
+from encoders.perturbation.screen import Screen
+from encoders.perturbation.store import Stored, load_stored, save_stored
 from encoders.prediction import Measured
 from training.loop import LoopConfig
-from training.perturb import (
+from training.perturb.data import Cells, Part, folds, split
+from training.perturb.train import (
     PerturbConfig,
     change_loss,
     held_out,
@@ -26,7 +27,6 @@ from training.perturb import (
     trained,
     uncertainty_loss,
 )
-from training.perturb_data import Cells, Part, folds, split
 
 pytestmark = pytest.mark.models
 GENES = tuple(f"G{i}" for i in range(6))

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 from data.errors import BadFile, BadInput
 from data.markers import Marker
 from encoders.celltext import FLOOR, CellEncoder
+from encoders.celltypes.markersets import MarkerSets, build_sets
 from encoders.genept import Centring, GeneVectors
-from encoders.markersets import MarkerSets, build_sets
 from kg.backoff import Hierarchy
 from training import background, profiles
 from training.background import Background
@@ -133,7 +133,7 @@ class TestEncoder:
     def test_what_ships_has_no_gene_that_only_held_out_types_tell(self) -> None:
         pytest.importorskip("torch")
         from data.markers import read_markers
-        from training.annotation_data import cell_ontology
+        from training.annotation.data import cell_ontology
         from training.holdout import held_out
 
         shipped = CellEncoder.shipped()
@@ -148,7 +148,7 @@ class TestEncoder:
 
 @pytest.mark.assets
 def test_held_out_types_are_in_no_set() -> None:
-    from training.annotation_data import cell_ontology
+    from training.annotation.data import cell_ontology
     from training.holdout import held_out
 
     hierarchy, _ = cell_ontology()
@@ -162,7 +162,7 @@ def test_held_out_types_are_in_no_set() -> None:
 @pytest.mark.shared
 def test_real_cells_by_id_and_by_label(shared_data: Path) -> None:
     from kg.embedded import EmbeddedGraph
-    from training.annotation_data import cell_ontology
+    from training.annotation.data import cell_ontology
 
     hierarchy, _ = cell_ontology()
     cells = shared_data / "cells"

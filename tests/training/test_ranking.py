@@ -7,7 +7,7 @@ import pytest
 
 from data.errors import BadInput
 from kg.backoff import Hierarchy
-from training.ranking import Ranking, auroc, gap, paired, ranks
+from training.evaluate.ranking import Ranking, auroc, gap, paired, ranks
 
 HIERARCHY = Hierarchy.make(
     {"r": "r", "a": "ra", "b": "ra" + "b", "c": "rc"}, {i: i for i in "rabc"}

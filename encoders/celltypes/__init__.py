@@ -1,0 +1,1 @@
+"""Cells named, ranked and told apart: markers, references, smoothing, calibration."""

@@ -1,0 +1,1 @@
+"""Pictures of cells and their tokens: files, vision transformers, resamplers."""

@@ -1,0 +1,1 @@
+"""Which gene is knocked out: expression and images in one prompt of a language model."""

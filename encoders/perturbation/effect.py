@@ -1,0 +1,382 @@
+"""What a knock-out, or another perturbation, does to expression: a prediction that says its worth.
+
+Gives :func:`predict`, a :class:`~encoders.prediction.Prediction` of changes of log1p expression for
+one gene or several, and :func:`knockout`, the same with all that stands behind it: which model was
+taken and why, what the screen itself shows where the gene was perturbed in it, and expected errors
+where they go with errors. The model is fitted on the screen in the file, without the perturbation
+that is asked about, or comes from a folder that ``celloquy train perturb`` wrote. Everything is
+deterministic: the same file, genes and model give the same numbers. Knows no graph facts and draws
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import BadFile, BadInput, CelloquyError
+from encoders.perturbation.choice import SHOWN, Measure, cases_like, choose, measure
+from encoders.perturbation.genes import GeneSpace, gene_space
+from encoders.perturbation.interaction import Interaction, interaction
+from encoders.perturbation.models import (
+    FAMILIES,
+    Training,
+    change,
+    own_share,
+    training_of,
+)
+from encoders.perturbation.screen import Screen, read_screen
+from encoders.perturbation.store import Stored, load_stored
+from encoders.prediction import Measured, Predicted, Prediction
+from kg.graph import KnowledgeGraph
+
+__all__ = ["LIMIT", "Knockout", "knockout", "predict"]
+
+LIMIT = 100
+"""Genes that a prediction ranks."""
+
+UNIT = "change of mean log1p expression"
+
+
+@dataclass(frozen=True, eq=False)
+class Knockout:
+    """A prediction with what stands behind it.
+
+    Attributes
+    ----------
+    perturbed
+        Current symbols of the perturbed genes.
+    prediction
+        What is predicted, most changed gene first.
+    genes, changes, expected
+        [N] the measured genes, their predicted changes, and the expected errors of these, None
+        where those were not measured to go with errors.
+    observed, observed_errors
+        [N] what the cells of the file with this very perturbation show, which the prediction was
+        made without; None where there are none.
+    screen
+        What was read of the file.
+    share
+        By which share of its control level a perturbed gene itself changes; below 0 for a loss.
+    interaction, interaction_of
+        How two genes combine, where both were also perturbed alone: scores of the "observed" pair,
+        or else of the "predicted" one.
+    """
+
+    perturbed: tuple[str, ...]
+    prediction: Prediction
+    genes: tuple[str, ...]
+    changes: NDArray[np.float64]
+    expected: NDArray[np.float64] | None
+    observed: NDArray[np.float64] | None
+    observed_errors: NDArray[np.float64] | None
+    screen: Screen
+    share: float | None
+    interaction: Interaction | None = None
+    interaction_of: str = ""
+
+
+def predict(
+    path: Path | str | Any, genes: Sequence[str], model: Path | str | None = None, **options: Any
+) -> Prediction:
+    """Predict what perturbing genes does to the control cells of a file.
+
+    Parameters
+    ----------
+    path
+        A screen, as .h5ad or AnnData; with ``model`` control cells are enough.
+    genes
+        Symbols, aliases or ids of human genes.
+    model
+        A folder of ``celloquy train perturb``; the fast models are fitted on the file without it.
+    options
+        Those of :func:`knockout`.
+    """
+    return knockout(path, genes, model, **options).prediction
+
+
+def knockout(
+    path: Path | str | Any,
+    genes: Sequence[str],
+    model: Path | str | None = None,
+    *,
+    use: str = "auto",
+    column: str | None = None,
+    control: str | None = None,
+    cells: str | None = None,
+    within: str | None = None,
+    layer: str | None = None,
+    limit: int = LIMIT,
+    graph: KnowledgeGraph | None = None,
+) -> Knockout:
+    """Predict, and keep what stands behind the prediction.
+
+    Parameters
+    ----------
+    path, genes, model
+        As for :func:`predict`.
+    use
+        A family of models (:data:`encoders.perturbation.models.FAMILIES`), or ``gears`` with a
+        folder that holds one; ``auto`` takes what wins on left-out perturbations.
+    column, control, cells, within, layer
+        How the file is read; see :func:`encoders.perturbation.screen.read_screen`.
+    limit
+        Genes in the ranking.
+    graph
+        Where annotations are read.
+
+    Raises
+    ------
+    UnknownTerm
+        When a gene is unknown, or nothing is known of it.
+    BadInput
+        When the file has no column of perturbations, no control cells, or too few perturbations.
+    """
+    if use != "gears" and use not in FAMILIES:
+        raise BadInput(f"no model is called {use!r}; there are: {', '.join([*FAMILIES, 'gears'])}")
+    wanted = _symbols(genes)
+    stored = load_stored(Path(model)) if model is not None else None
+    if use == "gears" and (stored is None or stored.network is None):
+        raise BadInput(
+            "gears is a trained model; train one with celloquy train perturb -o FOLDER, and name "
+            "it with --model FOLDER"
+        )
+    here = read_screen(path, column=column, control=control, cells=cells, within=within,
+                       layer=layer, need_perturbations=stored is None)  # fmt: skip
+    learnt = here if stored is None else _onto(stored, here)
+    space = gene_space([*learnt.perturbed, *wanted], graph)
+    space.expect(wanted)
+    row = learnt.place(wanted)
+    kept = [i for i in range(len(learnt.sets)) if i != row]
+    training = training_of(learnt.taken(kept), space)
+    found = _answer(training, wanted, use, stored, learnt, row is not None)
+    return _result(found, wanted, here, learnt, training, limit, (model, space))
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What the chosen model gave."""
+
+    name: str
+    changes: NDArray[np.float64]
+    expected: NDArray[np.float64] | None
+    measured: Measured
+    notes: tuple[str, ...]
+
+
+def _symbols(genes: Sequence[str]) -> tuple[str, ...]:
+    from data.genes import find_gene
+
+    found = tuple(sorted({find_gene(gene).symbol for gene in genes}))
+    if not found:
+        raise BadInput("no gene was named; expected at least one")
+    return found
+
+
+def _onto(stored: Stored, here: Screen) -> Screen:
+    """The screen of a trained model, on the genes that the file measures too."""
+    place = {gene: i for i, gene in enumerate(here.genes)}
+    shared = [i for i, gene in enumerate(stored.screen.genes) if gene in place]
+    if 2 * len(shared) < len(stored.screen.genes):
+        raise BadFile(
+            f"{here.source} measures {len(shared):,} of the model's {len(stored.screen.genes):,} "
+            "genes; expected at least half of them: use the file that the model was trained on, or "
+            "train one on this file"
+        )
+    screen = stored.screen
+    return replace(
+        screen,
+        genes=tuple(screen.genes[i] for i in shared),
+        changes=screen.changes[:, shared],
+        errors=screen.errors[:, shared],
+        control=here.control[[place[screen.genes[i]] for i in shared]],
+    )
+
+
+def _answer(
+    training: Training,
+    wanted: tuple[str, ...],
+    use: str,
+    stored: Stored | None,
+    learnt: Screen,
+    seen: bool,
+) -> _Found:
+    touched = {gene for some in training.sets for gene in some}
+    unseen = sum(gene not in touched for gene in wanted)
+    if use == "gears" and stored is not None:
+        return _gears(stored, wanted, learnt, seen)
+    recipes = FAMILIES[use]
+    choice = choose(training, cases_like(training.sets, len(wanted), unseen), recipes)
+    worth = measure(training, len(wanted), unseen, recipes)
+    if use == "auto" and stored is not None and not seen and unseen == len(wanted):
+        beaten = stored.beats({training.sets[r]: s for r, s in zip(worth.rows, worth.auto,
+                                                                   strict=True)})  # fmt: skip
+        if beaten:
+            return _gears(stored, wanted, learnt, seen)
+    name = choice.recipe.label
+    notes = [_why(use, name, worth)]
+    expected = choice.expected if worth.spearman > SHOWN else None
+    if expected is None:
+        notes.append(
+            f"no expected errors are shown: their Spearman correlation with the errors is "
+            f"{worth.spearman:.2f} on left-out perturbations, and {SHOWN} was asked for"
+        )
+    else:
+        notes.append(
+            f"expected errors say which genes are hard to predict (Spearman {worth.spearman:.2f} "
+            "with the errors on left-out perturbations), not which perturbations are"
+        )
+    if unseen == len(wanted) and worth.near > SHOWN:
+        notes += _near(training, wanted, touched, worth)
+    changes = change(choice.recipe, training, wanted)
+    kind = "left-out genes" if unseen == len(wanted) else "left-out perturbations"
+    scored = {len(training.sets[row]) for row in worth.rows}
+    if scored != {len(wanted)}:
+        kind = "left-out single genes" if scored == {1} else "left-out perturbations"
+        notes.append(
+            f"too few perturbations of {len(wanted)} genes to measure by: the figure is of others"
+        )
+    measured = _measured(worth, kind, learnt.source)
+    return _Found(name, changes, expected, measured, tuple(notes))
+
+
+def _near(
+    training: Training, wanted: tuple[str, ...], touched: set[str], worth: Measure
+) -> list[str]:
+    """How near the training genes are, where that was measured to tell how good a prediction is."""
+    found = [(gene, *training.space.nearest(gene, touched)) for gene in wanted]
+    said = ", ".join(f"{near} for {gene} (cosine {alike:.2f})" for gene, alike, near in found)
+    return [
+        f"nearest perturbed gene by text: {said}; on left-out genes a nearer one went with a "
+        f"better prediction (Spearman {worth.near:.2f})"
+    ]
+
+
+def _why(use: str, name: str, worth: Measure) -> str:
+    if use != "auto":
+        return f"{name}: the model that was asked for"
+    others = ", ".join(f"{r.name} {v.mean():.2f}" for r, v in worth.baselines.items())
+    return (
+        f"{name} was chosen among {len(FAMILIES['auto'])} models by left-out perturbations; the "
+        f"choice itself is worth a delta-Pearson of {worth.auto.mean():.2f} ({others})"
+    )
+
+
+def _measured(worth: Measure, kind: str, source: str) -> Measured:
+    best = worth.best_trivial
+    return Measured(
+        figure=f"delta-Pearson over {kind}",
+        value=float(worth.auto.mean()),
+        baseline=best.name,
+        baseline_value=float(worth.baselines[best].mean()),
+        data=Path(source).name,
+        n=len(worth.rows),
+        spread=float(worth.auto.std(ddof=1)) if len(worth.rows) > 1 else None,
+    )
+
+
+def _gears(stored: Stored, wanted: tuple[str, ...], learnt: Screen, seen: bool) -> _Found:
+    """What the trained network predicts; its changes do not depend on the cell."""
+    assert stored.network is not None and stored.measured is not None
+    changes, expected = stored.network.predict(wanted)
+    place = {gene: i for i, gene in enumerate(stored.screen.genes)}
+    at = [place[gene] for gene in learnt.genes]
+    notes = ["GEARS adds the same change to every cell: it reads no cell but the control mean"]
+    if seen:
+        notes.append("the model was trained on cells with this very perturbation: this is a fit, "
+                     "not a prediction")  # fmt: skip
+    shown = stored.scale * expected[at] if stored.spearman > SHOWN else None
+    return _Found("GEARS", changes[at], shown, stored.measured, tuple(notes))
+
+
+def _result(
+    found: _Found,
+    wanted: tuple[str, ...],
+    here: Screen,
+    learnt: Screen,
+    training: Training,
+    limit: int,
+    made: tuple[Path | str | None, GeneSpace],
+) -> Knockout:
+    model, space = made
+    order = np.lexsort((np.array(learnt.genes), -np.abs(found.changes)))[:limit]
+    ranked = tuple(
+        Predicted(
+            _id(learnt.genes[i]), learnt.genes[i], float(found.changes[i]),
+            None if found.expected is None else float(found.expected[i]),
+        )
+        for i in order
+    )  # fmt: skip
+    notes = [*found.notes, *here.notes]
+    for gene in wanted:
+        if gene in space.placed:
+            near = ", ".join(space.placed[gene])
+            notes.append(f"{gene} has no GO terms; it is placed by its text, beside {near}")
+    row = here.place(wanted)
+    seen = errors = None
+    if row is not None:
+        place = {gene: i for i, gene in enumerate(here.genes)}
+        at = [place[gene] for gene in learnt.genes]
+        seen, errors = here.changes[row][at], here.errors[row][at]
+        notes.append(f"observed is what {here.cells[row]:,} cells of the file with this "
+                     "perturbation show")  # fmt: skip
+        if model is None:
+            notes.append("the prediction was made without these cells")
+    release = _digest(training) if found.name != "GEARS" else _short(model)
+    names = " and ".join(wanted)
+    about = f"what perturbing {names} changes"
+    if here.gain:
+        about += f" in a screen with {here.gain}, which raises genes and is no knock-out"
+    prediction = Prediction(
+        about=about, model=found.name, release=release, unit=UNIT,
+        measured=found.measured, ranked=ranked, notes=tuple(dict.fromkeys(notes)),
+    )  # fmt: skip
+    return Knockout(
+        wanted, prediction, learnt.genes, found.changes, found.expected, seen, errors, here,
+        own_share(training), *_combined(wanted, learnt, found.changes, seen),
+    )  # fmt: skip
+
+
+def _combined(
+    wanted: tuple[str, ...],
+    learnt: Screen,
+    changes: NDArray[np.float64],
+    seen: NDArray[np.float64] | None,
+) -> tuple[Interaction | None, str]:
+    """Interaction scores of a pair whose genes were perturbed alone too."""
+    rows = [learnt.place([gene]) for gene in wanted]
+    both = changes if seen is None else seen
+    if len(rows) != 2 or None in rows or not both.any():
+        return None, ""
+    a, b = (learnt.changes[row] for row in rows if row is not None)
+    return interaction(a, b, both), "predicted" if seen is None else "observed"
+
+
+def _id(name: str) -> str:
+    """The CURIE of a measured gene, or its name where it is no known gene."""
+    from data.genes import find_gene
+
+    try:
+        return find_gene(name).id
+    except CelloquyError:
+        return name
+
+
+def _digest(training: Training) -> str:
+    """The first 12 hex digits of the hash of what the model was fitted on."""
+    from encoders.checkpoint import digest
+
+    return digest(np.ascontiguousarray(training.changes.round(9)).tobytes())[:12]
+
+
+def _short(model: Path | str | None) -> str:
+    from encoders.checkpoint import load
+    from encoders.perturbation.store import NAME
+
+    assert model is not None
+    return str(load(Path(model), NAME)[1]["sha256"])[:12]

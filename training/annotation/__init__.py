@@ -1,0 +1,1 @@
+"""What annotation rests on: marker tables made, datasets read, confidence calibrated."""

@@ -1,0 +1,227 @@
+"""Which gene is knocked out: guides held out, four folds, beside the baselines on the same inputs.
+
+Expression: the THP-1 screen of Papalexi et al. 2021 (10.1038/s41588-021-00778-2), 19 genes and
+control cells, as pseudo-cells of about 50 cells and as single cells. Images: crops of the
+optical pooled screen PERISCOPE (10.1038/s41592-024-02537-7), 5 genes and control cells, too few to
+tune anything on. Genuine pairs: spots of a Visium section with the tissue under them.
+
+A fold that was measured is kept below ``work`` and not measured again; ``python -m
+training.evaluate.knockout DATA WORK PART ...`` measures one part at a time (``pooled-0``,
+``single-0``, ``control-0`` ..., ``images``, ``spots``).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from data.errors import BadInput
+from encoders.image.tokens import TrainedHere
+from encoders.language import LanguageModel, load
+from training.evaluate.figures import Report, versions
+from training.images.pretraining import pretrain
+from training.knockout.baselines import Ranked, joined
+from training.knockout.data import folds, read_image_screen, read_screen
+from training.knockout.figures import ALONE, FIGURES, IMAGE_VIT, OWN, image_inputs
+from training.knockout.run import (
+    Inputs,
+    alone,
+    image_tokens,
+    inputs_of,
+    learn,
+    score,
+    through,
+    untrained,
+)
+from training.knockout.spots import measure_spots
+from training.knockout.train import KnockoutConfig
+
+__all__ = ["FIGURES", "OWN", "PARTS", "knockout", "main"]
+
+FOLDS = 4
+PARTS = (
+    *(f"{what}-{i}" for what in ("pooled", "single", "control") for i in range(FOLDS)),
+    "images",
+    "spots",
+)
+
+CELLS = "perturbation/papalexi2021_eccite_thp1_crisprko_dev_counts.h5ad"
+CROPS = "images/periscope_hela_ko_crops_dev.npz"
+
+SINGLE = 40
+"""Single cells that are scored in each fold: the language model reads 20 answers for each."""
+
+IMAGE_STEPS = 60
+"""Steps in token space for each fold of images, none through the language model; not tuned."""
+
+Outcome = dict[str, Ranked]
+
+
+def knockout(folder: Path, seed: int = 0, work: Path | None = None) -> Report:
+    """All parts, beside their baselines; about twenty-five minutes on one core.
+
+    Parameters
+    ----------
+    folder
+        Of development data.
+    seed
+        Of everything that is drawn.
+    work
+        Where parts that were measured are kept; None to keep nothing.
+    """
+    found = [_part(part, folder, seed, work) for part in PARTS]
+    report = Report("knockout", versions=versions("torch", "transformers", "scikit-learn"),
+                    seed=seed)  # fmt: skip
+    for group in dict.fromkeys(name for one in found for name in one):
+        outcomes = [one[group] for one in found if group in one]
+        shared = [name for name in outcomes[0] if all(name in one for one in outcomes)]
+        together = {name: joined([one[name] for one in outcomes]) for name in shared}
+        _tell(report, group, together)
+    return report
+
+
+def _tell(report: Report, group: str, outcome: Outcome) -> None:
+    """The figures of one group; the first ranking is the model's own."""
+    (_, own), *others = outcome.items()
+    for figure in FIGURES:
+        report.add(f"{group}, {figure}", own.figure(figure)[0], len(own.right),
+                   round(own.figure(figure)[1], 4))  # fmt: skip
+        for name, one in others:
+            value, error = one.figure(figure)
+            report.beside(name, f"{group}, {figure}", value, len(one.right), round(error, 4))
+    for name, one in others:
+        by, error = own.above(one, "top-1")
+        report.notes.append(
+            f"{group}: top-1 is {by:+.3f} +- {error:.3f} against {name} (n = {len(own.right)}; "
+            f"binomial error {_binomial(own, one):.3f})"
+        )
+
+
+def _binomial(one: Ranked, other: Ranked) -> float:
+    """Error of a difference of two shares of the same inputs, taken as independent."""
+    difference = one.hits("top-1") - other.hits("top-1")
+    return float(difference.std(ddof=1) / np.sqrt(len(difference)))
+
+
+def _part(part: str, folder: Path, seed: int, work: Path | None) -> dict[str, Outcome]:
+    """What one part measures, by what it was measured on; read where it was measured before."""
+    path = work / f"{part}-{seed}.npz" if work else None
+    if path is not None and path.is_file():
+        return _read(path)
+    language = load()
+    if part == "images":
+        found = {"images": _images(folder, language, seed)}
+    elif part == "spots":
+        found = {"spots": measure_spots(folder, language, seed)}
+    else:
+        found = _fold(folder, language, part, seed, work)
+    if path is not None:
+        _write(path, found)
+    return found
+
+
+def _fold(
+    folder: Path, language: LanguageModel, part: str, seed: int, work: Path | None
+) -> dict[str, Outcome]:
+    """One fold of guides as pseudo-cells, as single cells, or beside the control."""
+    name, number = part.split("-")
+    held = int(number)
+    screen = read_screen(folder / CELLS, "perturbation", "guide_id")
+    config = _seeded(KnockoutConfig(), seed)
+    kept = work / f"run-{held}-{seed}" if work else None
+    knocked, _ = learn(language, screen, None, held, config, kept, show=work is not None)
+    single = name == "single"
+    learnt, test = inputs_of(
+        knocked, screen, held, pools_of_cells=not single, most=SINGLE if single else None, seed=seed
+    )
+    if name == "control":
+        some = _third(test)
+        control = through(untrained(knocked, config), some)
+        return {"a third of pooled": {OWN: through(knocked, some), "untrained": control}}
+    own = {OWN: through(knocked, test), ALONE: alone(knocked, test, config)}
+    return {name: score(learnt, test, own)}
+
+
+def _third(inputs: Inputs) -> Inputs:
+    """Every third input: the control without training costs as much as the model."""
+    return Inputs(inputs.features[::3], inputs.vectors[::3], inputs.right[::3], inputs.groups[::3])
+
+
+def _images(folder: Path, language: LanguageModel, seed: int) -> Outcome:
+    """PERISCOPE crops, all folds."""
+    screen = read_image_screen(folder / CROPS)
+    vit, _ = pretrain(screen.pictures, IMAGE_VIT)
+    encoder = TrainedHere(vit, "crops")
+    tokens = image_tokens(encoder, screen)
+    config = _seeded(KnockoutConfig(), seed)
+    config = replace(config, align=replace(config.align, steps=IMAGE_STEPS), align_batch=16)
+    seen = (screen, encoder, tokens)
+    outcomes: dict[str, list[Ranked]] = {}
+    for held in range(folds(screen.labels, screen.guides).max() + 1):
+        learnt, test = image_inputs(seen, held)
+        if not len(test.right):
+            continue
+        knocked, _ = learn(language, None, seen, held, config, steps=("align",))
+        own = {
+            OWN: through(knocked, test),
+            ALONE: alone(knocked, test, config),
+            "untrained": through(untrained(knocked, config), test),
+        }
+        for name, one in score(learnt, test, own).items():
+            outcomes.setdefault(name, []).append(one)
+    return {name: joined(parts) for name, parts in outcomes.items()}
+
+
+def _seeded(config: KnockoutConfig, seed: int) -> KnockoutConfig:
+    return replace(
+        config, align=replace(config.align, seed=seed), teach=replace(config.teach, seed=seed)
+    )
+
+
+def _write(path: Path, found: Mapping[str, Outcome]) -> None:
+    arrays = {}
+    for group, outcome in found.items():
+        for name, one in outcome.items():
+            key = f"{group}|{name}"
+            arrays[f"{key}|names"] = np.array(one.names, str)
+            arrays[f"{key}|scores"] = one.scores
+            arrays[f"{key}|right"] = one.right.astype(str)
+            arrays[f"{key}|groups"] = one.groups.astype(str)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+
+
+def _read(path: Path) -> dict[str, Outcome]:
+    found: dict[str, Outcome] = {}
+    with np.load(path, allow_pickle=False) as arrays:
+        for key in arrays.files:
+            group, name, what = key.split("|")
+            if what == "names":
+                names, scores, right, groups = (
+                    arrays[f"{group}|{name}|{one}"]
+                    for one in ("names", "scores", "right", "groups")
+                )
+                found.setdefault(group, {})[name] = Ranked(
+                    tuple(names.tolist()), scores, right.astype(object), groups.astype(object)
+                )
+    return found
+
+
+def main() -> int:
+    """``python -m training.evaluate.knockout DATA WORK [PART ...]``."""
+    folder, work, *parts = (Path(one) for one in sys.argv[1:])
+    if unknown := {str(one) for one in parts} - set(PARTS):
+        raise BadInput(f"{sorted(unknown)[0]} is no part; expected: {', '.join(PARTS)}")
+    for part in parts:
+        _part(str(part), folder, 0, work)
+    if not parts:
+        knockout(folder, work=work).show(work / "knockout.json")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

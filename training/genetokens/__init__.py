@@ -1,0 +1,1 @@
+"""The gene-token encoder: its recipe, its cells and its losses."""

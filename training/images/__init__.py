@@ -1,0 +1,1 @@
+"""Labelled images, and a vision transformer that learns from images alone."""

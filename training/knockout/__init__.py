@@ -1,0 +1,1 @@
+"""Models that tell which gene is knocked out: data, both stages, figures."""

@@ -1,0 +1,397 @@
+"""Which gene is knocked out: resamplers learn to tell it to a frozen language model.
+
+Two steps, both of them stage 1, in which neither encoders nor language model change:
+
+:func:`align`
+    in token space, a few milliseconds a step: the j-th soft token is drawn to the embedding of the
+    j-th word piece of the gene's name (symmetric InfoNCE's rows, A. van den Oord et al. 2018,
+    arXiv:1807.03748, over all names; what is right is the gene). Repeating what stands in the
+    prompt is what a language model does unasked.
+:func:`teach`
+    through the language model: cross-entropy of ``The knocked out gene is {GENE}.`` after the
+    question, with the prefix forced.
+
+Stage 2, low-rank layers of the language model and the resamplers together, is
+:mod:`training.knockout.tuning`. Expression is drawn as pseudo-cells of 1 to 50 cells of one guide,
+so that one model reads single cells and groups; images with their flips and turns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from data.errors import BadInput
+from encoders.image.resampler import Resampler, ResamplerConfig
+from encoders.knockout.knocked import PREFIX, QUESTION, answer_of
+from encoders.knockout.multimodal import Asked, MultimodalModel
+from encoders.knockout.panel import MOST, pooled
+from encoders.language import LanguageModel
+from training.instruct import loss_of
+from training.knockout.data import Labels
+from training.knockout.panel import FittedPanel
+from training.loop import History, LoopConfig, fit
+
+__all__ = [
+    "ExpressionSource",
+    "ImageSource",
+    "KnockoutConfig",
+    "PairedSource",
+    "Source",
+    "align",
+    "build",
+    "name_targets",
+    "teach",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class KnockoutConfig:
+    """Everything that stage 1 is made with.
+
+    Parameters
+    ----------
+    tokens
+        Soft tokens of each modality: the names of genes have two to four word pieces.
+    width, heads, dropout
+        Of the resamplers.
+    sizes
+        Cells of a pseudo-cell, each as likely.
+    batch, align_batch
+        Inputs a step.
+    temperature
+        Of the contrast in token space, BioVERSE's.
+    align, teach
+        The two runs. A resampler is small beside its data: it is held back by weight decay.
+    """
+
+    tokens: int = 4
+    width: int = 128
+    heads: int = 4
+    dropout: float = 0.1
+    sizes: tuple[int, ...] = (1, 5, 20, MOST, MOST)
+    batch: int = 16
+    align_batch: int = 64
+    temperature: float = 0.07
+    align: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            steps=200, learning_rate=1e-3, weight_decay=0.1, warmup=0.05, threads=1
+        )
+    )
+    teach: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            steps=15, learning_rate=5e-4, weight_decay=0.1, warmup=0.1, save_every=5, threads=1
+        )
+    )
+
+
+class Source(Protocol):
+    """Inputs with their labels, drawn at random."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels that it has."""
+        ...
+
+    def draw(
+        self, draw: np.random.Generator, n: int
+    ) -> tuple[list[dict[str, torch.Tensor]], list[str]]:
+        """N inputs as features by modality, and their labels."""
+        ...
+
+    def digest(self) -> str:
+        """What tells it from others."""
+        ...
+
+
+class ExpressionSource:
+    """Pseudo-cells of a screen: a guide as likely as it has cells, then some of its cells."""
+
+    def __init__(
+        self,
+        fitted: FittedPanel,
+        scores: NDArray[np.float32],
+        labels: Labels,
+        guides: Labels,
+        sizes: Sequence[int],
+    ) -> None:
+        self.fitted, self.scores, self.labels, self.sizes = fitted, scores, labels, tuple(sizes)
+        pairs = list(zip(labels, guides, strict=True))
+        places = {pair: i for i, pair in enumerate(sorted(set(pairs)))}
+        self.groups = np.array([places[pair] for pair in pairs])
+        self.rows = [np.flatnonzero(self.groups == i) for i in range(len(places))]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels that it has."""
+        return tuple(sorted(set(self.labels)))
+
+    def cells(self, draw: np.random.Generator, n: int) -> list[NDArray[np.int64]]:
+        """The cells of n pseudo-cells."""
+        found = []
+        for cell in draw.integers(0, len(self.labels), n):
+            rows = self.rows[self.groups[cell]]
+            size = min(int(draw.choice(self.sizes)), len(rows))
+            found.append(draw.choice(rows, size, replace=False))
+        return found
+
+    def draw(
+        self, draw: np.random.Generator, n: int
+    ) -> tuple[list[dict[str, torch.Tensor]], list[str]]:
+        """N pseudo-cells."""
+        drawn = self.cells(draw, n)
+        parts = [int(self.fitted.part[rows[0]]) for rows in drawn]
+        found: list[dict[str, torch.Tensor]] = [{} for _ in drawn]
+        for part in set(parts):
+            some = [i for i, one in enumerate(parts) if one == part]
+            statistics = np.stack([pooled(self.scores[drawn[i]]) for i in some])
+            for i, tokens in zip(some, self.fitted.of(part).tokens(statistics), strict=True):
+                found[i] = {"gene": tokens}
+        return found, [str(self.labels[rows[0]]) for rows in drawn]
+
+    def digest(self) -> str:
+        """Of the scores, the directions and the labels."""
+        found = hashlib.sha256(self.scores.tobytes() + self.fitted.panel.directions.tobytes())
+        found.update("\x1f".join(map(str, self.labels)).encode() + self.groups.tobytes())
+        return found.hexdigest()[:16]
+
+
+class ImageSource:
+    """Images as the tokens [n, v, t, d] of their v flips and turns."""
+
+    def __init__(self, tokens: NDArray[np.float32], labels: Labels) -> None:
+        self.tokens, self.labels = tokens, labels
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels that it has."""
+        return tuple(sorted(set(self.labels)))
+
+    def draw(
+        self, draw: np.random.Generator, n: int
+    ) -> tuple[list[dict[str, torch.Tensor]], list[str]]:
+        """N images, each turned or flipped some way."""
+        which = draw.integers(0, len(self.tokens), n)
+        turned = draw.integers(0, self.tokens.shape[1], n)
+        found = [{"image": torch.from_numpy(self.tokens[i, v])}
+                 for i, v in zip(which, turned, strict=True)]  # fmt: skip
+        return found, [str(self.labels[i]) for i in which]
+
+    def digest(self) -> str:
+        """Of the tokens and the labels."""
+        found = hashlib.sha256(np.ascontiguousarray(self.tokens).tobytes())
+        found.update("\x1f".join(map(str, self.labels)).encode())
+        return found.hexdigest()[:16]
+
+
+class PairedSource:
+    """Genuine pairs: the same row of two sources' features; each modality is left out at times.
+
+    A third of the inputs have both, a third each one alone, so that one model answers from
+    whatever is there.
+    """
+
+    def __init__(
+        self, image: NDArray[np.float32], gene: NDArray[np.float32], labels: Labels
+    ) -> None:
+        self.image, self.gene, self.labels = image, gene, labels
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels that it has."""
+        return tuple(sorted(set(self.labels)))
+
+    def draw(
+        self, draw: np.random.Generator, n: int
+    ) -> tuple[list[dict[str, torch.Tensor]], list[str]]:
+        """N pairs or halves of pairs."""
+        found, labels = [], []
+        for i in draw.integers(0, len(self.labels), n):
+            turned = int(draw.integers(0, self.image.shape[1]))
+            left_out = int(draw.integers(0, 3))
+            both = {
+                "image": torch.from_numpy(self.image[i, turned]),
+                "gene": torch.from_numpy(self.gene[i]),
+            }
+            found.append({k: v for place, (k, v) in enumerate(both.items()) if place != left_out})
+            labels.append(str(self.labels[i]))
+        return found, labels
+
+    def digest(self) -> str:
+        """Of both features and the labels."""
+        found = hashlib.sha256(self.image.tobytes() + self.gene.tobytes())
+        found.update("\x1f".join(map(str, self.labels)).encode())
+        return found.hexdigest()[:16]
+
+
+def build(
+    language: LanguageModel, widths: Mapping[str, int], config: KnockoutConfig, seed: int = 0
+) -> MultimodalModel:
+    """A new model with a resampler for each modality of ``widths`` (that of its features)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        resamplers = {
+            name: Resampler(
+                ResamplerConfig(
+                    width, language.width, config.tokens, config.width, config.heads, 1,
+                    config.dropout, language.scale,
+                )
+            )
+            for name, width in widths.items()
+        }  # fmt: skip
+        return MultimodalModel(language, resamplers).eval()
+
+
+def name_targets(language: LanguageModel, names: Sequence[str], tokens: int) -> torch.Tensor:
+    """The embeddings of the first word pieces of each name, then of the end, [c, tokens, w]."""
+    end = language.tokenizer.eos_token_id
+    rows = []
+    for name in names:
+        ids = language.tokens(f" {name}")[:tokens]
+        rows.append(ids + [end] * (tokens - len(ids)))
+    with torch.no_grad():
+        found = language.words(torch.tensor(rows, device=language.device)).float()
+    return torch.nn.functional.normalize(found, dim=-1)
+
+
+def token_logits(
+    model: MultimodalModel, inputs: Sequence[Mapping[str, torch.Tensor]], targets: torch.Tensor
+) -> torch.Tensor:
+    """Mean cosine of each input's soft tokens to those of each name, [b, c].
+
+    Where an input has both modalities, the mean over the two.
+    """
+    total = torch.zeros(len(inputs), len(targets), device=targets.device)
+    count = torch.zeros(len(inputs), 1, device=targets.device)
+    for name in model.resamplers:
+        rows = [i for i, one in enumerate(inputs) if name in one]
+        if rows:
+            soft = model.soft(name, [inputs[i][name] for i in rows])
+            near = torch.nn.functional.normalize(soft.float(), dim=-1)
+            found = torch.einsum("bkw,ckw->bc", near, targets) / targets.shape[1]
+            at = torch.tensor(rows, device=targets.device)
+            total = total.index_add(0, at, found)
+            count = count.index_add(0, at, torch.ones_like(found[:, :1]))
+    return total / count.clamp(min=1)
+
+
+def contrast(
+    model: MultimodalModel,
+    sources: Sequence[Source],
+    names: Sequence[str],
+    targets: torch.Tensor,
+    config: KnockoutConfig,
+    batch: int,
+) -> torch.Tensor:
+    """The loss in token space, of a batch of each source; milliseconds."""
+    total = torch.zeros(())
+    for place, source in enumerate(sources):
+        draw = np.random.default_rng([config.align.seed, batch, place])
+        inputs, labels = source.draw(draw, config.align_batch)
+        among = [names.index(one) for one in source.names]
+        logits = token_logits(model, inputs, targets[among]) / config.temperature
+        right = torch.tensor([source.names.index(one) for one in labels])
+        total = total + torch.nn.functional.cross_entropy(logits, right)
+        # The contrast alone says which name is nearer, not that it is near.
+        near = logits.gather(1, right.unsqueeze(1)) * config.temperature
+        total = total + (1 - near).mean()
+    return total / len(sources)
+
+
+def align(
+    model: MultimodalModel,
+    sources: Sequence[Source],
+    config: KnockoutConfig,
+    folder: Path | None = None,
+    *,
+    show: bool = False,
+) -> History:
+    """Draw soft tokens to the words of the right names; the model is changed in place."""
+    names = sorted({name for one in sources for name in one.names})
+    targets = name_targets(model.language, names, config.tokens)
+    own = {n: p for n, p in model.named_parameters() if n.startswith("resamplers")}
+
+    def step(batch: int) -> torch.Tensor:
+        return contrast(model, sources, names, targets, config, batch)
+
+    return _run(model, own, step, config.align, sources, config, folder, "align", show)
+
+
+def teach(
+    model: MultimodalModel,
+    sources: Sequence[Source],
+    config: KnockoutConfig,
+    folder: Path | None = None,
+    *,
+    show: bool = False,
+    seconds: float | None = None,
+) -> History:
+    """Cross-entropy of the answer through the frozen language model; changed in place.
+
+    The contrast goes on beside it: without it the few steps that a processor can afford through
+    the language model undo more than they teach (docs/experiments/knockout.md).
+    """
+    model.language.model.requires_grad_(False)
+    names = sorted({name for one in sources for name in one.names})
+    targets = name_targets(model.language, names, config.tokens)
+
+    def step(batch: int) -> torch.Tensor:
+        source = sources[batch % len(sources)]
+        draw = np.random.default_rng([config.teach.seed, batch, 1_000])
+        inputs, labels = source.draw(draw, config.batch)
+        asked = [
+            Asked(QUESTION, one, (), PREFIX, answer_of(label))
+            for one, label in zip(inputs, labels, strict=True)
+        ]
+        learnt = loss_of(model.language, model.assemble(asked))
+        return learnt + contrast(model, sources, names, targets, config, 100_000 + batch)
+
+    own = dict(model.named_parameters())
+    return _run(model, own, step, config.teach, sources, config, folder, "teach", show, seconds)
+
+
+def _run(
+    model: MultimodalModel,
+    parameters: Mapping[str, torch.nn.Parameter],
+    step: Any,
+    loop: LoopConfig,
+    sources: Sequence[Source],
+    config: KnockoutConfig,
+    folder: Path | None,
+    name: str,
+    show: bool,
+    seconds: float | None = None,
+) -> History:
+    if not sources:
+        raise BadInput("there is nothing to learn from; expected cells or images of a screen")
+    options = {k: v for k, v in asdict(config).items() if k not in ("align", "teach")}
+    about = {
+        "stage": name,
+        "config": options,
+        "sources": [one.digest() for one in sources],
+        "start": digest_of(model),
+        "language": model.language.identity,
+    }
+    model.train()
+    try:
+        return fit(
+            parameters, step, lambda number: number, loop, folder / name if folder else None,
+            about=about, show=show, seconds=seconds,
+        )  # fmt: skip
+    finally:
+        model.eval()
+
+
+def digest_of(model: MultimodalModel) -> str:
+    """What tells a model's parameters from others."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        found.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
+    return found.hexdigest()[:16]

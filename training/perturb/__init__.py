@@ -1,0 +1,1 @@
+"""GEARS trained on a perturbation screen."""
