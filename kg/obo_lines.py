@@ -21,7 +21,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 from data.errors import BadFile
 from kg.terms import Curie, is_curie
@@ -134,12 +133,7 @@ class StrictLines:
     def __enter__(self) -> StrictLines:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         return None
 
     def fail(self, found: str, expected: str, number: int | None = None) -> BadFile:
