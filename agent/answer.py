@@ -2,6 +2,10 @@
 
 Values only; nothing here looks anything up. :meth:`Answer.to_json` gives the document that
 ``celloquy ask --json`` prints. Two answers to one question differ in the trace's times alone.
+
+What a claim rests on says what it tells: what a source states (``known``), a figure of the attached
+cells (``measured``), or what a model says (``predicted``). A verdict says that a sentence tells no
+more than its evidence, not that a prediction is true (docs/decisions/0006-confidences-by-name.md).
 """
 
 from __future__ import annotations
@@ -22,10 +26,11 @@ from retrieval.evidence import (
     TermEvidence,
 )
 
-__all__ = ["Answer", "Citation", "Claim", "Named", "Status", "Step", "Verdict"]
+__all__ = ["Answer", "Citation", "Claim", "Named", "Status", "Step", "Tells", "Verdict"]
 
 Status = Literal["ok", "abstained", "truncated", "failed"]
 Verdict = Literal["supported", "dropped"]
+Tells = Literal["known", "measured", "predicted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +47,14 @@ class Claim:
     verdict: Verdict = "dropped"
     why: str = "not checked"
 
-    def to_json(self) -> dict[str, Any]:
-        """The claim as ``ask --json`` has it."""
+    def to_json(self, tells: Tells | None = None) -> dict[str, Any]:
+        """The claim as ``ask --json`` has it; ``tells`` is None of one that is not shown."""
         return {
             "text": self.text,
             "evidence": list(self.evidence),
             "verdict": self.verdict,
             "why": self.why,
+            "tells": tells,
         }
 
 
@@ -124,6 +130,26 @@ class Citation:
     evidence: Evidence
     labels: Mapping[Curie, str] = field(default_factory=dict)
 
+    @property
+    def tells(self) -> Tells:
+        """What a sentence that rests on it tells."""
+        kind = self.evidence.kind
+        return "predicted" if kind == "prediction" else "measured" if kind == "cells" else "known"
+
+    @property
+    def confidence(self) -> float | None:
+        """Of a prediction: how probable it is, None where its model does not say so.
+
+        Of cells that were annotated it is the mean of their calibrated confidences.
+        """
+        piece = self.evidence
+        if not isinstance(piece, PredictionEvidence):
+            return None
+        figures = dict(piece.figures)
+        if piece.statistic and piece.subject and figures.get("cells"):
+            return figures.get("confidence")
+        return piece.confidence
+
     def to_json(self) -> dict[str, Any]:
         """The citation as ``ask --json`` has it: common fields, then those of its kind."""
         piece = self.evidence
@@ -160,7 +186,14 @@ class Citation:
                     "figures": dict(piece.figures),
                 }
             case PredictionEvidence():
-                document |= {"measured": piece.measured, "baseline": piece.baseline}
+                document |= {
+                    "status": self.tells,
+                    "measured": piece.measured,
+                    "measured_value": piece.value,
+                    "baseline": piece.baseline,
+                    "baseline_value": piece.baseline_value,
+                    "prediction_confidence": self.confidence,
+                }
                 if piece.asked:
                     document |= {
                         "asked": list(piece.asked),
@@ -185,7 +218,9 @@ class Answer:
     ``status``: ``ok``; ``abstained`` (no claim survived, ``answer`` says what would help);
     ``truncated`` (a limit was met, what is shown is checked); ``failed`` (something broke, and
     ``answer`` says what). ``confidence`` is how surely the question's words were taken for the
-    right terms, 0 for an abstention: facts shown are checked, not probable. ``tool``, ``terms``
+    right terms, 0 for an abstention: facts shown are checked, not probable. The document says so
+    by its name (``reading_confidence``) and tells apart how probable what is predicted is
+    (:attr:`prediction_confidence`). ``tool``, ``terms``
     and the cells of ``selection`` (held ``against`` others) are what was run on what: a
     conversation goes on from them.
     """
@@ -206,17 +241,37 @@ class Answer:
     selection: str = ""
     against: str = ""
 
+    @property
+    def prediction_confidence(self) -> float | None:
+        """The lowest of its predictions' confidences; None where no prediction has one."""
+        said = [one.confidence for one in self.citations]
+        return min((one for one in said if one is not None), default=None)
+
+    def _tells(self) -> list[Tells | None]:
+        """What each claim tells; a prediction beside a fact makes the sentence a prediction."""
+        by_key = {citation.key: citation.tells for citation in self.citations}
+        order: tuple[Tells, ...] = ("predicted", "measured", "known")
+        found: list[Tells | None] = []
+        for claim in self.claims:
+            kinds = {by_key.get(key) for key in claim.evidence if claim.verdict == "supported"}
+            found.append(next((one for one in order if one in kinds), None))
+        return found
+
     def to_json(self) -> dict[str, Any]:
         """The document of ``celloquy ask --json``."""
+        tells = self._tells()
         return {
             "question": self.question,
             "status": self.status,
             "answer": self.answer,
-            "claims": [claim.to_json() for claim in self.claims],
+            "tells": sorted({one for one in tells if one}),
+            "claims": [c.to_json(one) for c, one in zip(self.claims, tells, strict=True)],
             "citations": [citation.to_json() for citation in self.citations],
             "mentions": [mention.to_json() for mention in self.mentions],
             "route": [step.to_json() for step in self.route],
             "confidence": round(self.confidence, 4),
+            "reading_confidence": round(self.confidence, 4),
+            "prediction_confidence": self.prediction_confidence,
             "model": self.model,
             "warnings": list(self.warnings),
             "releases": dict(self.releases),

@@ -36,10 +36,12 @@ __all__ = [
     "size",
 ]
 
-MEASURED = (
-    "zero-shot on datasets not used to choose its constants; figures in docs/models/annotation.md"
-)
-BASELINE = "the most frequent class of each dataset, in the same table"
+WORTH, BASELINE_WORTH = 0.854, 0.343
+"""Accuracy of the annotation over six classes of PBMC68k, zero-shot, and of always naming the
+largest; ``celloquy demo`` computes both, docs/models/annotation.md has the other datasets."""
+
+MEASURED = f"accuracy {WORTH:.3f} over 6 classes of PBMC68k, sorted cells, zero-shot (n = 700)"
+BASELINE = f"always the largest class {BASELINE_WORTH:.3f}"
 
 DIGITS = 6
 """Decimals that figures are kept with."""
@@ -208,7 +210,7 @@ def _prediction(
     figures = _rounded(COUNTS[statistic](cells, id, selection, against))
     bare = PredictionEvidence(
         "", f"annotation by {about.encoder}", about.sha256[:12], MEASURED, BASELINE,
-        statistic, selection, against, id, figures,
+        statistic, selection, against, id, figures, value=WORTH, baseline_value=BASELINE_WORTH,
     )  # fmt: skip
     return replace(bare, text=WORDS[statistic](bare, cells))
 

@@ -89,6 +89,9 @@ def _told(prediction: Prediction, asked: tuple[str, ...], selection: str) -> Pre
         figures=tuple((one.id, _short(one.score)) for one in shown),
         asked=asked,
         notes=prediction.notes,
+        value=measured.value,
+        baseline_value=measured.baseline_value,
+        confidence=prediction.confidence,
     )
 
 
@@ -138,9 +141,12 @@ def _knocked_out(seen: Seen) -> Prediction:
 
     pictures = read_pictures(seen.image) if seen.image is not None else None
     if seen.cells is None:
-        return knocked_out(seen.knockouts, pictures=pictures)
-    values = seen.cells.log1p(seen.selection)
-    return knocked_out(seen.knockouts, values, seen.cells.named.genes, pictures)
+        said = knocked_out(seen.knockouts, pictures=pictures)
+    else:
+        values = seen.cells.log1p(seen.selection)
+        said = knocked_out(seen.knockouts, values, seen.cells.named.genes, pictures)
+    # Its scores are probabilities, scaled on guides that it was not trained on.
+    return replace(said, confidence=said.ranked[0].score)
 
 
 def _guess(seen: Seen) -> Prediction:

@@ -58,7 +58,9 @@ class Prediction:
 
     ``about`` is what was asked, in words; ``unit`` what the scores are (a probability, a change of
     log1p expression, a cosine); ``model`` its name, ``release`` the version or the first 12 hex
-    digits of its weights' sha256. ``notes`` are limits the reader must know.
+    digits of its weights' sha256. ``notes`` are limits the reader must know. ``confidence`` is the
+    probability that the first is right, of a model whose probabilities were made to mean that
+    (:mod:`encoders.knockout.knocked`); None of any other: a score is none.
     """
 
     about: str
@@ -68,3 +70,4 @@ class Prediction:
     measured: Measured
     ranked: tuple[Predicted, ...]
     notes: tuple[str, ...] = ()
+    confidence: float | None = None

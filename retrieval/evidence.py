@@ -168,6 +168,9 @@ class PredictionEvidence:
     ``against``) of the cells predicted to be ``subject``, with ``figures`` as the result. Else
     ``asked`` is the model's name and what it was asked, so that it can be asked again, and
     ``figures`` are its candidates' scores by id, ``notes`` the limits that it states.
+
+    ``value`` and ``baseline_value`` are the figures that ``measured`` and ``baseline`` tell.
+    ``confidence`` is how probable the first candidate is, None where the model gives no such thing.
     """
 
     text: str
@@ -182,6 +185,9 @@ class PredictionEvidence:
     figures: tuple[tuple[str, float], ...] = ()
     asked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    value: float | None = None
+    baseline_value: float | None = None
+    confidence: float | None = None
     kind: Kind = "prediction"
 
     @property

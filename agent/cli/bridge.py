@@ -74,6 +74,8 @@ def _document(found: Bridged, graph: KnowledgeGraph) -> dict[str, Any]:
         "described_by": found.described_by or None,
         "known": [_statement(one) for one in found.known],
         "predicted": {
+            "status": "predicted",
+            "prediction_confidence": made.confidence,
             "about": made.about,
             "model": made.model,
             "release": made.release,

@@ -128,7 +128,8 @@ def _document(found: Knockout, joined: Sequence[Fact]) -> dict[str, Any]:
             row["observed_error"] = round(float(found.observed_errors[place[one.label]]), 5)
         rows.append(row)
     return {
-        "kind": "prediction", "about": made.about, "perturbed": list(found.perturbed),
+        "kind": "prediction", "status": "predicted", "prediction_confidence": made.confidence,
+        "about": made.about, "perturbed": list(found.perturbed),
         "model": made.model, "release": made.release, "unit": made.unit,
         "measured": asdict(made.measured), "changes": rows,
         "facts": [

@@ -81,6 +81,39 @@ def test_every_kind_of_citation_is_as_the_interface_says() -> None:
     }
 
 
+def test_what_is_predicted_is_told_by_name() -> None:
+    """A verdict is of the sentence and a confidence of the reading; a prediction has its own."""
+    pieces = (
+        EdgeEvidence(GENE, "CD8A is not involved in cytolysis"),
+        PredictionEvidence("TREM2 may be", "votes", "1", "MRR 0.3", "kNN 0.2", value=0.3,
+                           baseline_value=0.2),
+        PredictionEvidence("STAT2 is out", "core", "1", "accuracy 0.4", "chance 0.1", value=0.4,
+                           baseline_value=0.1, confidence=0.25),
+        PredictionEvidence("3 cells are T cells", "markers", "1", "accuracy 0.8", "most 0.3",
+                           "annotated", subject="CL:1",
+                           figures=(("cells", 3), ("of", 9), ("confidence", 0.9))),
+        CellsEvidence("size", 9, 9, "9 cells", "cells.h5ad"),
+    )  # fmt: skip
+    citations = tuple(Citation(f"E{i}", piece, LABELS) for i, piece in enumerate(pieces, 1))
+    said = (("E1",), ("E1", "E2"), ("E3",), ("E4", "E5"), ("E5",))
+    claims = [Claim("It is.", keys, None, "supported", "checked") for keys in said]
+    claims.append(Claim("It is not.", ("E3",)))
+    step = (Step("ground", "why"),)
+    answer = Answer("Q?", "ok", "Yes.", tuple(claims), citations, route=step, confidence=1.0)
+    document = answer.to_json()
+    jsonschema.validate(document, SCHEMA)
+    told = ["known", "predicted", "predicted", "predicted", "measured", None]
+    assert [claim["tells"] for claim in document["claims"]] == told
+    assert document["tells"] == ["known", "measured", "predicted"]
+    predicted = [c for c in document["citations"] if c["kind"] == "prediction"]
+    assert [c["status"] for c in predicted] == ["predicted"] * 3
+    assert [c["prediction_confidence"] for c in predicted] == [None, 0.25, 0.9]
+    assert [c["measured_value"] for c in predicted] == [0.3, 0.4, None]
+    assert [c["baseline_value"] for c in predicted] == [0.2, 0.1, None]
+    assert (document["reading_confidence"], document["prediction_confidence"]) == (1.0, 0.25)
+    assert document["confidence"] == document["reading_confidence"]
+
+
 def test_a_relation_outside_the_table_cannot_be_stated() -> None:
     with pytest.raises(BadInput, match="closed table"):
         Statement(Form.FACT, "CL:1", "celloquy:cures", ("CL:2",))
