@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.misspelt import respelt, unknown
 from agent.opinion import claimed
 from data.errors import BadInput
 from encoders.celltypes.cellsearch import Wanted
@@ -39,13 +40,17 @@ UNLIKE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What a phrase was read as: ``how`` is ``term`` or ``text``; ``genes`` it names itself."""
+    """What a phrase was read as: ``how`` is ``term``, ``genes`` or ``text``.
+
+    ``genes`` are those it names itself; ``read`` is the phrase with its spelling put right.
+    """
 
     phrase: str
     how: str
     wanted: Wanted
     genes: tuple[str, ...] = ()
     notice: str = ""
+    read: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +72,8 @@ class CellPhrase:
         return {
             "phrase": self.reading.phrase,
             "read_as": self.reading.how,
+            "read": self.reading.read or self.reading.phrase,
+            "notice": self.reading.notice,
             "terms": [{"id": i, "label": label, "weight": w} for i, label, w in self.terms],
             "genes": list(self.used),
             "n_cells": len(self.score),
@@ -114,24 +121,27 @@ def read_phrase(phrase: str, known: Knowledge) -> Reading:
             f"{phrase!r} says what cells are not ({denied[0]!r}), which no score tells; expected "
             "what they are: of that type, the lowest scores are the others"
         )
-    phrase, respelled = _respelt(phrase, known)
-    found = claimed(phrase, known)
-    genes = _genes(phrase, known)
+    read, respelled = _respelt(phrase, known)
+    found, genes = claimed(read, known), _genes(read, known)
+    part = found is not None and found.how == "part"
+    if (found is None or part) and (other := respelt(read, known.graph)) is not None:
+        # Several misspelt words: a name that is left of them may be another one's.
+        better = claimed(other.text, known)
+        if other.names or (not part and not genes):
+            read, found, respelled = other.text, better or found, (*respelled, other.notice)
     if found is not None and found.id != _ROOT:
         # Two readings of one gene are one: CD14 is in the type's own name.
         left = genes if found.how in ("part", "words") or "left out" in found.notice else ()
-        return Reading(
-            phrase,
-            "term",
-            of_term(found.id, known.sets, known.hierarchy),
-            left,
-            "; ".join(filter(None, (*respelled, found.notice))),
-        )
+        wanted = of_term(found.id, known.sets, known.hierarchy)
+        notice = "; ".join(dict.fromkeys(filter(None, (*respelled, found.notice))))
+        read = found.matched if found.how == "spelling" else read
+        return Reading(phrase, "term", wanted, left, notice, read)
     if genes:
         none = np.zeros(len(known.sets.ids))
         nothing = Wanted(known.sets.ids, none, none, {})
-        return Reading(phrase, "genes", nothing, genes)
-    return Reading(phrase, "text", _by_text(phrase, known))
+        return Reading(phrase, "genes", nothing, genes, "; ".join(respelled), read)
+    wanted, unread = _by_text(read, known)
+    return Reading(phrase, "text", wanted, (), "; ".join((*respelled, *unread)), read)
 
 
 def _respelt(phrase: str, known: Knowledge) -> tuple[str, tuple[str, ...]]:
@@ -154,7 +164,8 @@ def _genes(phrase: str, known: Knowledge) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _by_text(phrase: str, known: Knowledge) -> Wanted:
+def _by_text(phrase: str, known: Knowledge) -> tuple[Wanted, tuple[str, ...]]:
+    """What a phrase looks for by the nearness of its words, and which of them nobody knows."""
     from encoders.celltypes.cellsearch import MEANINGLESS, of_text
     from encoders.text import load
 
@@ -162,13 +173,24 @@ def _by_text(phrase: str, known: Knowledge) -> Wanted:
     encoder = load()
     names = encoder.encode(list(hierarchy.labels), keep=True)
     cosine = names @ encoder.encode([phrase])[0]
+    near = hierarchy.labels[hierarchy.index(ids[int(cosine.argmax())])]
+    expected = "expected a cell type, or a gene with +, such as 'CD8 T cell'"
+    lost, nothing_else = unknown(phrase, known.graph, encoder.is_word)
+    if nothing_else and lost:
+        raise BadInput(
+            f"{phrase!r} describes no cells that are known here (no known word: "
+            f"{', '.join(lost)}); {expected}: check the spelling"
+        )
     if cosine.max() < MEANINGLESS:
-        near = hierarchy.labels[hierarchy.index(ids[int(cosine.argmax())])]
         raise BadInput(
             f"{phrase!r} describes no cells that are known here (nearest name: {near!r}, cosine "
-            f"{cosine.max():.2f}); expected a cell type, or a gene with +, such as 'CD8 T cell'"
+            f"{cosine.max():.2f}); {expected}"
         )
-    return of_text(cosine, ids, known.sets, hierarchy)
+    said = [f"no cell type is called so; of the nearest names {near!r} has a cosine of "
+            f"{cosine.max():.2f}"]  # fmt: skip
+    if lost:
+        said.append(f"no known word: {', '.join(lost)}; check the spelling")
+    return of_text(cosine, ids, known.sets, hierarchy), tuple(said)
 
 
 def find_cells(

@@ -66,6 +66,11 @@ class TextEncoder:
         """A hash of the weights and of the layers: equal encoders give equal vectors."""
         return self._fingerprint
 
+    def is_word(self, word: str) -> bool:
+        """Whether a word stands in the vocabulary whole; another one is spelt in pieces."""
+        with self._lock:
+            return len(self._model.tokenizer.tokenize(word)) == 1
+
     def encode(self, texts: Sequence[str], *, keep: bool = False) -> NDArray[np.float32]:
         """Unit vectors of the texts, one a row.
 

@@ -11,6 +11,7 @@ import pytest
 from agent.annotate import knowledge
 from agent.cellphrase import column_name, find_cells, read_phrase
 from agent.cli.main import run
+from agent.misspelt import respelt, unknown
 from data import sources
 from data.errors import BadInput
 from data.h5ad import open_cells
@@ -53,6 +54,30 @@ def test_a_misspelt_phrase_is_put_right_and_says_so():
     assert "is read as 'microglia'" in found.notice
 
 
+@pytest.mark.parametrize(
+    ("phrase", "term", "read"),
+    [
+        ("natral kiler cell", "CL:0000623", "natural killer cell"),
+        ("dendritc sell", "CL:0000451", "dendritic cell"),
+        ("clasical monocite", "CL:0000860", "classical monocyte"),
+        ("kupfer cells", "CL:0000091", "kupffer cell"),
+    ],
+)
+def test_several_misspelt_words_are_put_right_where_the_whole_is_a_name(phrase, term, read):
+    found = read_phrase(phrase, knowledge())
+    assert (found.how, found.wanted.terms[0][0]) == ("term", term)
+    assert found.read.lower() == read
+    assert f"read as {read!r}" in found.notice.lower()
+
+
+def test_words_that_are_spelt_right_are_left_alone():
+    graph = knowledge().graph
+    for phrase in ("natural killer cell", "cells that present antigen", "B cell", "bone marrow"):
+        assert respelt(phrase, graph) is None
+    assert unknown("asdf qwer cell", graph, lambda word: False) == (("asdf", "qwer"), True)
+    assert unknown("asdf B cell", graph, lambda word: False) == (("asdf",), False)
+
+
 @pytest.mark.parametrize("phrase", ["not B cells", "everything except T cells", "no monocytes"])
 def test_what_cells_are_not_is_refused(phrase):
     with pytest.raises(BadInput, match="says what cells are not"):
@@ -73,8 +98,10 @@ def test_other_words_are_read_by_their_nearness_and_nonsense_is_refused():
     labels = [knowledge().hierarchy.labels[knowledge().hierarchy.index(i)]
               for i, _ in found.wanted.terms]  # fmt: skip
     assert any("antigen presenting" in label for label in labels)
-    with pytest.raises(BadInput, match="describes no cells"):
-        read_phrase("purple elephant", knowledge())
+    assert "no cell type is called so" in found.notice
+    for nonsense, why in (("purple elephant", "nearest name"), ("asdf qwer", "no known word")):
+        with pytest.raises(BadInput, match=f"describes no cells.*{why}"):
+            read_phrase(nonsense, knowledge())
 
 
 @pytest.mark.parametrize(
@@ -112,6 +139,12 @@ def test_the_command_writes_columns_and_a_document(pbmc, tmp_path, capsys):
     assert written.obs["celloquy_b_cell_likeness"].between(0, 1).all()
     assert run(arguments) == 0
     assert "read as B cell (CL:0000236)" in capsys.readouterr().out
+    misspelt = ["cells", "natral kiler cell", "--h5ad", str(path), "--json"]
+    assert run(misspelt) == 0
+    said = capsys.readouterr()
+    assert "read as 'natural killer cell'" in said.err
+    assert json.loads(said.out)["notice"] == "read as 'natural killer cell'"
+    assert json.loads(said.out)["phrase"] == "natral kiler cell"
     for wrong in (
         [*arguments, "-o", str(path)],
         [*arguments, "-o", str(tmp_path / "out.txt")],
