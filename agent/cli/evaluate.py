@@ -33,6 +33,12 @@ def evaluate(
             "[default: CELLOQUY_TEST_DATA]."
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="encoders: a file of its runs, one hour of them; those that it holds are kept."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Measure the product: figures beside their baselines, with spread, versions and seed.
@@ -47,9 +53,12 @@ def evaluate(
     if folder == Path() or not folder.is_dir():
         given = f"{folder} is no folder" if folder != Path() else "no evaluation data was named"
         raise BadInput(f"{given}; expected --data FOLDER or CELLOQUY_TEST_DATA (CONTRIBUTING.md)")
+    if out is not None and "encoders" not in chosen:
+        raise BadInput("--out keeps the runs of the suite encoders; name that suite, or leave it "
+                       "out")  # fmt: skip
     reports = []
     for name in chosen:
-        report = SUITES[name](folder)
+        report = _encoders(folder, out) if name == "encoders" else SUITES[name](folder)
         reports.append(report.document())
         if not as_json:
             typer.echo(f"== {name}\n{report.table()}\n")
@@ -101,10 +110,10 @@ def _deletion(folder: Path) -> Report:
     return deletion(folder, seed=options.seed)
 
 
-def _encoders(folder: Path) -> Report:
+def _encoders(folder: Path, out: Path | None = None) -> Report:
     from training.evaluate.encoders import encoders
 
-    return encoders(folder, seed=options.seed)
+    return encoders(folder, out=out, seed=options.seed)
 
 
 def _typenovelty(folder: Path) -> Report:

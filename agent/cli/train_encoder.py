@@ -91,6 +91,13 @@ def encoder(
     regulation: Annotated[
         Path | None, typer.Option(help="gene-tokens: a table of factors and targets.")
     ] = None,
+    genes_of: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="gene-tokens: learn only genes that this .h5ad, which is to be annotated, has "
+            "too; of it the gene names are read. Repeat."
+        ),
+    ] = None,
     control: Annotated[
         Control, typer.Option(help="gene-tokens: other rows in place of the channels' own.")
     ] = Control.none,
@@ -114,7 +121,7 @@ def encoder(
             Asked(
                 cells, label, output, tokens, steps or 600, property or [], donor, hold_out,
                 without or [], table or [], regulation,
-                rows, seconds,
+                rows, seconds, genes_of or [],
             ),
             as_json,
         )  # fmt: skip

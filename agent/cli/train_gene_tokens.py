@@ -37,6 +37,7 @@ class Asked:
     regulation: Path | None
     control: Control
     seconds: float | None
+    genes_of: Sequence[Path] = ()
 
 
 def gene_tokens(asked: Asked, as_json: bool) -> int:
@@ -57,12 +58,19 @@ def gene_tokens(asked: Asked, as_json: bool) -> int:
     properties = _properties(asked.properties)
     files = [CellFile(path, asked.label, properties, asked.donor) for path in asked.cells]
     run = asked.output / "training"
-    store = gather(files, lambda labels: _ground(labels, hierarchy), run / "cells")
+    only = _genes_of(asked.genes_of)
+    store = gather(files, lambda labels: _ground(labels, hierarchy), run / "cells", only=only)
+    if only is not None:
+        _enough(store.genes, asked.genes_of)
     rows, _ = store.split(asked.hold_out)
     channels = channels_for(config, store.parts(rows, seed=options.seed), own)
     made, history = train(
         store, hierarchy, config, channels, run, hold_out=asked.hold_out,
-        about={"Cell Ontology": release, "files": [path.name for path in asked.cells]},
+        about={
+            "Cell Ontology": release,
+            "files": [path.name for path in asked.cells],
+            "genes of": [path.name for path in asked.genes_of],
+        },
         seconds=asked.seconds, show=not options.quiet,
     )  # fmt: skip
     made.name = asked.output.name
@@ -72,6 +80,7 @@ def gene_tokens(asked: Asked, as_json: bool) -> int:
         "step": history.step,
         "loss": round(history.loss, 4),
         "cells": len(rows),
+        "genes": len(store.genes),
         "types": len(made.model.labels.types),
         "channels": list(made.knowledge.names),
         "development": round(history.best, 4) if history.scores else None,
@@ -106,6 +115,32 @@ def _config(asked: Asked) -> GeneTokenConfig:
         loop=replace(base.loop, steps=asked.steps, seed=options.seed),
     )
     return found
+
+
+def _genes_of(files: Sequence[Path]) -> frozenset[str] | None:
+    """Current symbols that every one of the files has; None where there is none.
+
+    Nothing is learnt from their values.
+    """
+    from data.h5ad import open_cells
+
+    found: frozenset[str] | None = None
+    for file in files:
+        with open_cells(file) as opened:
+            genes = frozenset(opened.harmonised().genes)
+        found = genes if found is None else found & genes
+    return found
+
+
+def _enough(genes: Sequence[str], files: Sequence[Path]) -> None:
+    from agent.transferred import LEAST_SHARED
+
+    if len(genes) < LEAST_SHARED:
+        names = " and ".join(file.name for file in files)
+        raise BadInput(
+            f"the training cells and {names} share {len(genes)} genes; expected {LEAST_SHARED} at "
+            "least: leave out --genes-of, or name files with more genes"
+        )
 
 
 def _properties(named: Sequence[str]) -> Mapping[str, str]:
@@ -146,8 +181,8 @@ def _ground(labels: Sequence[str], hierarchy: Hierarchy) -> dict[str, str]:
 
 def _said(document: Mapping[str, Any]) -> str:
     lines = [
-        f"{document['cells']:,} cells, {document['types']} cell types; channels: "
-        f"{', '.join(document['channels']) or 'none'}",
+        f"{document['cells']:,} cells, {document['genes']:,} genes, "
+        f"{document['types']} cell types; channels: {', '.join(document['channels']) or 'none'}",
         f"step {document['step']:,}, loss {document['loss']:.3f}, {document['seconds']:.0f} s",
     ]
     if document["development"] is not None:

@@ -58,6 +58,20 @@ def test_files_become_one_store(files: list[CellFile], tmp_path: Path) -> None:
 
 
 @pytest.mark.assets
+def test_only_the_genes_that_are_asked_for_are_kept(files: list[CellFile]) -> None:
+    """As if the files had no others: the order of a cell's genes, their values, the usual ones."""
+    whole = gather(files, lambda labels: NAMES)
+    some = gather(files, lambda labels: NAMES, only={"LYZ", "CD3E", "PPBP", "HBB"})
+    assert sorted(some.genes) == ["CD3E", "LYZ", "PPBP"], "no file has HBB"
+    place = [whole.genes.index(gene) for gene in some.genes]
+    assert np.allclose(some.usual, whole.usual[place])
+    (all_values, all_genes), _ = whole.parts(np.arange(7))
+    (values, genes), _ = some.parts(np.arange(7))
+    columns = [all_genes.index(gene) for gene in genes]
+    assert np.array_equal(values.toarray(), all_values.toarray()[:, columns])
+
+
+@pytest.mark.assets
 def test_values_are_those_of_the_file(files: list[CellFile]) -> None:
     from data.h5ad import open_cells
 

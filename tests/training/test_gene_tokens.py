@@ -95,6 +95,8 @@ def test_the_card_says_what_it_is(tmp_path: Path) -> None:
     assert made.model.tokens == ("cell", "cell_type", "tissue"), "no cell says anything of sex"
     for part in ("a (60); b (30)", "24 genes", "known", "tissue (1)", "dataset=b", "4 of 4 steps"):
         assert part in text
+    made.about["genes of"] = ["far.h5ad"]
+    assert "24 genes, those alone that far.h5ad has too." in card(made, history, store())
     made.save(tmp_path)
     document = json.loads((tmp_path / "gene_tokens.json").read_text("utf-8"))
     assert document["about"]["cells"] == 60 and document["about"]["hold_out"] == "dataset=b"
@@ -136,6 +138,30 @@ def test_what_cannot_be_is_refused() -> None:
             config(1, **bad)  # type: ignore[arg-type]
 
 
+def _panel(path: Path, genes: list[str]) -> Path:
+    """A file with one cell of a few genes."""
+    anndata = pytest.importorskip("anndata")
+    pandas = pytest.importorskip("pandas")
+    counts = sp.csr_matrix(np.ones((1, len(genes)), dtype=np.float32))
+    anndata.AnnData(counts, var=pandas.DataFrame(index=genes)).write_h5ad(path)
+    return path
+
+
+@pytest.mark.assets
+def test_the_genes_of_several_files_are_those_that_all_have(tmp_path: Path) -> None:
+    from agent.cli.train_gene_tokens import _enough, _genes_of
+
+    named = ["CD3D", "CD3E", "LYZ", "MS4A1", "NKG7"]
+    one = _panel(tmp_path / "one.h5ad", named)
+    two = _panel(tmp_path / "two.h5ad", [*named[1:], "PPBP"])
+    assert _genes_of([]) is None
+    assert _genes_of([one]) == set(named)
+    assert _genes_of([one, two]) == set(named[1:])
+    with pytest.raises(BadInput, match=r"one\.h5ad and two\.h5ad share 4 genes; expected 50"):
+        _enough(named[1:], [one, two])
+    _enough(["g"] * 50, [one])
+
+
 @pytest.mark.assets
 @pytest.mark.slow
 def test_the_command_trains_a_folder_that_is_found(tmp_path: Path) -> None:
@@ -152,3 +178,8 @@ def test_the_command_trains_a_folder_that_is_found(tmp_path: Path) -> None:
     assert problems(find(folder)) == []
     assert (tmp_path / "mine" / "card.md").is_file()
     assert run([*arguments[:-1], "spam"]) == 2
+    few = str(_panel(tmp_path / "few.h5ad", ["CD3D", "CD3E", "LYZ", "MS4A1", "NKG7"]))
+    assert run([*arguments, "--genes-of", few]) == 2
+    mine = ["-o", str(tmp_path / "same")]
+    assert run([*arguments, *mine, "--genes-of", file]) == 0
+    assert "those alone that" in (tmp_path / "same" / "card.md").read_text("utf-8")

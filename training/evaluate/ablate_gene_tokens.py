@@ -3,10 +3,10 @@
 ``python -m training.evaluate.ablate_gene_tokens --data FOLDER --suite NAME --out FILE`` trains on
 one blood dataset and names the cells of the other (pbmc68k and pbmc3k), part by part: ``beside``
 (the simple encoders), ``base``, ``channels``, ``controls``, ``losses``, ``tokens``, ``steps``,
-``within`` (five folds of one dataset). ``development`` is where choices were made: a fifth of one
-dataset's cells are the target, and either side sees six tenths of the genes, drawn apart. Each run
-leaves a line of JSON; runs that the file already holds are not made again. ``--show`` prints the
-table of a file.
+``within`` (five folds of one dataset), ``footing`` (trained on those genes alone that the target
+has too). ``development`` is where choices were made: a fifth of one dataset's cells are the target,
+and either side sees six tenths of the genes, drawn apart. Each run leaves a line of JSON; runs that
+the file already holds are not made again. ``--show`` prints the table of a file.
 
 Every method names cells alike: logistic regression on its vectors, standardised on the training
 cells, with fine labels. Coarse classes are those of the target that the training dataset has as
@@ -36,7 +36,7 @@ from training.genetext import folds
 from training.genetokens.cell_store import of_datasets
 from training.genetokens.recipe import CHANNELS, GeneTokenConfig, Weights, channels_for, train
 
-__all__ = ["main", "scores", "small"]
+__all__ = ["main", "over", "scores", "small"]
 
 _WAYS = (("pbmc68k", "pbmc3k"), ("pbmc3k", "pbmc68k"))
 _TENTHS = 10
@@ -70,6 +70,13 @@ def _tenth(found: Dataset, seed: int) -> Dataset:
         here = rng.permutation(np.flatnonzero(truth == one))
         kept += here[len(here) // _TENTHS :].tolist()
     return _part(found, np.sort(kept))
+
+
+def over(found: Dataset, genes: Sequence[str]) -> Dataset:
+    """A dataset over some of its genes."""
+    place = {gene: i for i, gene in enumerate(found.genes)}
+    columns = [place[gene] for gene in genes]
+    return replace(found, genes=tuple(genes), values=found.values[:, columns].tocsr())
 
 
 def _shared(train_on: Dataset, target: Dataset) -> list[str]:
@@ -170,7 +177,11 @@ BESIDE = ("majority", "PCA-50", "all shared genes", "GenePT-w", "gene-text, ship
 def _trained(
     config: GeneTokenConfig, a: Dataset, b: Dataset, *, both: bool = False
 ) -> dict[str, float]:
-    """Train, name and score; with ``both`` also with unseen genes the other way."""
+    """Train, name and score.
+
+    With ``both`` also with unseen genes the other way, and with the training cells read over those
+    genes alone that the target has too.
+    """
     hierarchy, _ = cell_ontology()
     store = of_datasets([(a.name, a.values, a.genes, a.truth)])
     began = time.process_time()
@@ -179,6 +190,9 @@ def _trained(
     near, far = made.encode(a.values, a.genes), made.encode(b.values, b.genes)
     found = scores(near, a, far, b)
     if both:
+        part = over(a, _shared(a, b))
+        footing = scores(made.encode(part.values, part.genes), a, far, b)
+        found |= {f"genes of both read: {key}": value for key, value in footing.items()}
         made.model.config = replace(made.model.config, unseen=not made.model.config.unseen)
         again = GeneTokens(made.model, made.knowledge, config.tokens, made.usual)
         other = scores(near, a, again.encode(b.values, b.genes), b)
@@ -299,6 +313,9 @@ def _jobs(
         yield from _within(options.steps, held[a], seed)
         return
     part = _tenth(held[a], seed)
+    if options.suite == "footing":
+        yield from _footing(options.steps, part, held[b], seed)
+        return
     if options.suite == "beside":
         for name in BESIDE:
             yield name, lambda name=name: _beside(name, part, held[b], seed)  # type: ignore[misc]
@@ -325,11 +342,23 @@ def _development(
         return replace(part, values=part.values[:, kept], genes=genes)
 
     a, b = seen(rest), seen(some)
-    yield "PCA-50", lambda: _beside("PCA-50", a, b, seed)
+    if options.only in ("PCA-50", ""):
+        yield "PCA-50", lambda: _beside("PCA-50", a, b, seed)
+    if options.only in "footing":
+        yield from _footing(options.steps, a, b, seed)
     for suite in ("base", "channels", "shape", "losses"):
         for name, config in _runs(suite, options.steps):
             if options.only in name:
                 yield name, lambda config=config: _trained(config(seed), a, b, both=True)  # type: ignore[misc]
+
+
+def _footing(
+    steps: int, a: Dataset, b: Dataset, seed: int
+) -> Iterator[tuple[str, Callable[[], dict[str, float]]]]:
+    """Trained on every gene of its own, and on those alone that the target has too."""
+    config = small(steps, seed=seed)
+    yield "footing: all genes", lambda: _trained(config, a, b, both=True)
+    yield "footing: genes of both", lambda: _trained(config, over(a, _shared(a, b)), b)
 
 
 def _within(
@@ -365,6 +394,8 @@ _SHOWN = (
     "own head: coarse macro-F1",
     "own head: fine macro-F1",
     "other genes: fine macro-F1",
+    "genes of both read: coarse macro-F1",
+    "genes of both read: fine macro-F1",
 )
 
 

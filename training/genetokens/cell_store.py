@@ -10,7 +10,7 @@ out for development. Knows no model.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,7 +146,11 @@ class CellStore:
 
 
 def gather(
-    files: Sequence[CellFile], ground: Ground, folder: Path | None = None, keep: int = MOST
+    files: Sequence[CellFile],
+    ground: Ground,
+    folder: Path | None = None,
+    keep: int = MOST,
+    only: Collection[str] | None = None,
 ) -> CellStore:
     """Read files of cells.
 
@@ -160,6 +164,8 @@ def gather(
         Where the narrow arrays are kept; in memory where it is None.
     keep
         Genes of a cell that are kept at most.
+    only
+        Symbols besides which no gene is kept; every gene where it is None.
 
     Raises
     ------
@@ -170,7 +176,7 @@ def gather(
 
     if not files:
         raise BadInput("no files of cells were given; expected at least one")
-    book = _Book(keep, folder)
+    book = _Book(keep, folder, only)
     for number, one in enumerate(files):
         with open_cells(one.path) as opened:
             found = opened.harmonised()
@@ -200,8 +206,9 @@ def of_datasets(
 class _Book:
     """Gathers cells file by file."""
 
-    def __init__(self, keep: int, folder: Path | None) -> None:
+    def __init__(self, keep: int, folder: Path | None, only: Collection[str] | None = None) -> None:
         self.keep, self.folder = keep, folder
+        self.only = None if only is None else frozenset(only)
         self.genes: dict[str, int] = {}
         self.types: list[Curie | None] = []
         self.datasets: list[str] = []
@@ -212,7 +219,13 @@ class _Book:
         self.times: Counter[int] = Counter()
 
     def places(self, genes: Sequence[str]) -> NDArray[np.int64]:
-        return np.array([self.genes.setdefault(gene, len(self.genes)) for gene in genes])
+        """The place of each gene, -1 for those that are not asked for."""
+        return np.array([
+            self.genes.setdefault(gene, len(self.genes))
+            if self.only is None or gene in self.only
+            else -1
+            for gene in genes
+        ], dtype=np.int64)  # fmt: skip
 
     def columns(self, one: CellFile, found: Any, ground: Ground) -> None:
         before, n = len(self.types), found.n_cells
@@ -249,8 +262,9 @@ class _Book:
         sums = np.asarray(values.sum(axis=0)).ravel()
         times = np.asarray((values > 0).sum(axis=0)).ravel()
         for place, total, count in zip(places.tolist(), sums.tolist(), times.tolist(), strict=True):
-            self.total[place] += total
-            self.times[place] += count
+            if place >= 0:
+                self.total[place] += total
+                self.times[place] += count
 
     def store(self) -> CellStore:
         if not self.types:

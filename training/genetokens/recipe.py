@@ -236,6 +236,8 @@ def card(made: GeneTokens, history: History, store: CellStore) -> str:
     )
     others = ", ".join(f"{name} ({len(some)})" for name, some in labels.classes.items()) or "none"
     channels = ", ".join(made.knowledge.names) or "none"
+    theirs = " and ".join(about.get("genes of", ()))
+    those = f", those alone that {theirs} has too" if theirs else ""
     lines = [
         f"# {made.name}",
         "",
@@ -244,7 +246,7 @@ def card(made: GeneTokens, history: History, store: CellStore) -> str:
         "by `celloquy train encoder --recipe gene-tokens`; opened with "
         "`celloquy annotate --encoder FOLDER`.",
         "",
-        f"- Cells: {cells}; {share:.0%} with a cell type; {len(store.genes):,} genes.",
+        f"- Cells: {cells}; {share:.0%} with a cell type; {len(store.genes):,} genes{those}.",
         f"- Cell types: {len(labels.types)}, of which {len(labels.leaves)} leaves. Other "
         f"properties: {others}.",
         f"- Knowledge channels: {channels}{f' ({control} rows: a control)' if control else ''}.",
