@@ -1,18 +1,20 @@
-"""Write the generated parts of the README and of docs/: help texts, source table, real outputs.
+"""Write the generated parts of the documentation: help texts, tables, real outputs.
 
 A generated block stands between two comments::
 
     <!-- output: celloquy term "NK cells" -->      the command is run and its output shown
     <!-- help: celloquy term -->                   the command's --help
     <!-- sources -->                               the table of pinned assets
+    <!-- folders -->                               every package and what belongs in it
     <!-- end -->
 
-Run without arguments to rewrite all blocks; with ``--check`` the blocks of help and sources are
-compared and a difference is an error (outputs name the age of their sources, which changes).
+Run without arguments to rewrite all blocks; with ``--check`` all but outputs are compared and a
+difference is an error (outputs name the age of their sources, which changes).
 """
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -21,9 +23,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "docs/commands.md")
+FILES = ("README.md", "CONTRIBUTING.md", "docs/commands.md")
+PACKAGES = ("agent", "training", "retrieval", "encoders", "kg", "data")
+"""From the top of the tower down."""
+CHECKED = frozenset({"help", "sources", "folders"})
 BLOCK = re.compile(
-    r"(?P<open><!-- (?P<kind>output|help|sources)(?:: (?P<command>[^\n]*?))? -->\n)"
+    r"(?P<open><!-- (?P<kind>output|help|sources|folders)(?:: (?P<command>[^\n]*?))? -->\n)"
     r".*?(?P<close><!-- end -->)",
     re.DOTALL,
 )
@@ -45,12 +50,26 @@ def run(arguments: list[str]) -> str:
     return "\n".join(line.rstrip() for line in lines).strip() + "\n"
 
 
+def folders() -> str:
+    """Every package and the first line of its docstring, as a tree."""
+    lines = []
+    for top in PACKAGES:
+        for face in sorted((ROOT / top).rglob("__init__.py"), key=lambda path: path.parent.parts):
+            name = face.parent.relative_to(ROOT)
+            said = ast.get_docstring(ast.parse(face.read_text("utf-8"))) or ""
+            shown = "  " * (len(name.parts) - 1) + name.name + "/"
+            lines.append(f"{shown:<20} {said.splitlines()[0]}\n")
+    return "".join(lines)
+
+
 def content(kind: str, command: str | None) -> str:
     """The body of one block."""
     if kind == "sources":
         from data.sources import markdown_table
 
         return markdown_table().strip() + "\n"
+    if kind == "folders":
+        return f"```text\n{folders()}```\n"
     assert command is not None, f"a block of kind {kind} names its command"
     arguments = shlex.split(command)[1:]
     if kind == "help":
@@ -78,7 +97,7 @@ def transcript(*arguments: str) -> int:
 def main() -> int:
     """Rewrite or check; returns the exit code."""
     check = "--check" in sys.argv[1:]
-    kinds = frozenset({"help", "sources"} if check else {"help", "sources", "output"})
+    kinds = CHECKED if check else CHECKED | {"output"}
     stale = []
     for name in FILES:
         path = ROOT / name
