@@ -64,6 +64,7 @@ class ListAnswers:
             "n_genes": said.n_genes,
             "n_markers": int(said.n_markers),
             "unread": list(one.unread),
+            "refused": one.refused or None,
         }
 
 

@@ -31,13 +31,17 @@ _SPLIT = re.compile(r"[\s,;|]+")
 
 @dataclass(frozen=True, slots=True)
 class GeneList:
-    """Genes of one cluster, strongest first; ``unread`` are names that are no known gene."""
+    """Genes of one cluster, strongest first; ``unread`` are names that are no known gene.
+
+    ``refused`` says why the cluster has no genes, and on which line, where the file names none.
+    """
 
     name: str
     genes: tuple[str, ...]
     tissue: str = ""
     species: str = ""
     unread: tuple[str, ...] = ()
+    refused: str = ""
 
 
 def read_gene_lists(path: Path) -> tuple[GeneList, ...]:
@@ -46,6 +50,9 @@ def read_gene_lists(path: Path) -> tuple[GeneList, ...]:
     A line is ``NAME<TAB>GENE GENE ...`` (blanks, commas or semicolons between genes) or
     ``NAME,GENE,GENE,...``. A CSV or TSV whose first line names a column of genes (marker, gene) is
     read by its header; it may have columns for the cluster, the tissue and the species.
+
+    Blank lines, those of separators alone too, and comments (#) are passed over. A cluster without
+    genes stays, ``refused`` with the number of its line: the others are read all the same.
 
     Raises
     ------
@@ -56,10 +63,19 @@ def read_gene_lists(path: Path) -> tuple[GeneList, ...]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadFile(f"marker lists {path} cannot be read: {error}") from error
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), 1)
+        if _split(line.replace('"', " ")) and not line.startswith("#")
+    ]
     if not lines:
         raise BadFile(f"{path} holds no line; expected one cluster a line: name, then its genes")
-    lists = _tabular(lines) or _plain(path, lines)
+    lists = _tabular(lines)
+    if lists is None:
+        lists = [_plain(number, line) for number, line in lines]
+    if not any(one.genes for one in lists):
+        why = next((one.refused for one in lists), "it has a header and no line below it")
+        raise BadFile(f"{path}, {why}; expected a name, a tab or a comma, and genes")
     return with_symbols(lists)
 
 
@@ -108,41 +124,43 @@ def _species(one: GeneList) -> Species:
     return "mouse" if capitalised > len(letters) / 2 else "human"
 
 
-def _tabular(lines: Sequence[str]) -> list[GeneList]:
-    delimiter = "\t" if "\t" in lines[0] else ","
-    header = next(csv.reader([lines[0]], delimiter=delimiter))
+def _tabular(lines: Sequence[tuple[int, str]]) -> list[GeneList] | None:
+    """The rows below a header that names a column of genes; None where there is no such header."""
+    first = lines[0][1]
+    delimiter = "\t" if "\t" in first else ","
+    header = next(csv.reader([first], delimiter=delimiter))
     genes = [i for i, name in enumerate(header) if _GENES.fullmatch(name.strip())]
     if len(header) < 2 or not genes:
-        return []
+        return None
     names = [i for i, name in enumerate(header) if _NAME.search(name) and i != genes[0]]
     columns = [i for i in range(len(header)) if i != genes[0]]
     name = (names or columns)[0]
 
-    def cell(row: list[str], pattern: re.Pattern[str]) -> str:
-        return next(
-            (row[i].strip() for i, h in enumerate(header) if pattern.search(h) and i < len(row)), ""
-        )
+    def cell(row: list[str], place: int) -> str:
+        return row[place].strip() if 0 <= place < len(row) else ""
 
-    rows = list(csv.reader(io.StringIO("\n".join(lines[1:])), delimiter=delimiter))
-    return [
-        GeneList(row[name].strip(), _split(row[genes[0]]), cell(row, _TISSUE), cell(row, _SPECIES))
-        for row in rows
-        if len(row) > max(name, genes[0]) and _split(row[genes[0]])
-    ]
+    def column(pattern: re.Pattern[str]) -> int:
+        return next((i for i, h in enumerate(header) if pattern.search(h)), -1)
 
-
-def _plain(path: Path, lines: Sequence[str]) -> list[GeneList]:
+    tissue, species = column(_TISSUE), column(_SPECIES)
+    rows = csv.reader(io.StringIO("\n".join(line for _, line in lines[1:])), delimiter=delimiter)
     found = []
-    for number, line in enumerate(lines, 1):
-        name, mark, rest = line.partition("\t") if "\t" in line else line.partition(",")
-        genes = _split(rest)
-        if not mark or not genes:
-            raise BadFile(
-                f"{path}, line {number}: {line[:60]!r} is no cluster; expected its name, a tab or "
-                "a comma, and its genes"
-            )
-        found.append(GeneList(name.strip().strip('"'), genes))
+    for row in rows:
+        read = _split(cell(row, genes[0]))
+        number, called = lines[rows.line_num][0], cell(row, name)
+        why = "" if read else _no_genes(number, called)
+        found.append(GeneList(called, read, cell(row, tissue), cell(row, species), refused=why))
     return found
+
+
+def _plain(number: int, line: str) -> GeneList:
+    name, _, rest = line.partition("\t") if "\t" in line else line.partition(",")
+    name, genes = name.strip().strip('"'), _split(rest)
+    return GeneList(name, genes, refused="" if genes else _no_genes(number, name))
+
+
+def _no_genes(number: int, name: str) -> str:
+    return f"line {number}: cluster {name[:60]!r} has no genes"
 
 
 def _split(text: str) -> tuple[str, ...]:

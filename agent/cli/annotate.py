@@ -216,6 +216,8 @@ def _lists(file: Path, config: AnnotateConfig, as_json: bool, least: float | Non
 
     found = annotate_marker_file(file, config, min_confidence=least)
     for one in found.lists:
+        if one.refused:
+            say(f"{one.refused}; it stays unknown")
         if one.unread:
             some = ", ".join(one.unread[:5])
             say(f"{one.name}: {len(one.unread)} names are no known gene: {some}")

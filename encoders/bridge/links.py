@@ -41,13 +41,15 @@ from kg.terms import IS_A, ORTHOLOGOUS_TO, PART_OF, Category, Curie, Term
 if TYPE_CHECKING:
     from encoders.bridge.network import BridgeNet
 
-__all__ = ["FIGURES", "SETTINGS", "Bridged", "bridge", "kinds_of", "predict"]
+__all__ = ["BRIDGE_ALONE", "FIGURES", "SETTINGS", "Bridged", "bridge", "kinds_of", "predict"]
 
 FIGURES = "figures.json"
 """Beside the shipped vectors: how good each target was measured to be."""
 
 _DECIMALS = 6  # of a score: what the last bits of a sum are is the library's choice
 _RESTS_ON = 3  # genes that are named for a prediction
+BRIDGE_ALONE = "the trained bridge alone"
+"""What a prediction rests on that no neighbour votes for."""
 _GO = VotesConfig(sharpness=16.0, prior=1e-6, weights={"name": 0.3, "graph": 0.5, "partners": 0.2})
 # Diseases have few genes each: flatter votes of the same fifty, and partners count for more.
 _DISEASE = VotesConfig(
@@ -73,7 +75,8 @@ class Bridged:
 
     ``known`` are statements with their evidence, best supported first (of a mouse gene: its own and
     its orthologue's); ``rests_on`` are for each predicted id the symbols of the genes with the
-    heaviest votes; ``described_by`` is the orthologue that stands for the gene, if any.
+    heaviest votes, or :data:`BRIDGE_ALONE`; ``described_by`` is the orthologue that stands for the
+    gene, if any.
     """
 
     gene: Curie
@@ -152,7 +155,7 @@ def bridge(
         links = linktables.read_links(of.name, source)
         net = _net(model, of, table) if model else None
         chosen, result, others, described = _vote(of, source, head, found.symbol, links, table, net)
-        ranked, rests = _ranked(of, source, result, others, known, limit)
+        ranked, rests = _ranked(of, source, result, others, known, limit, trained=net is not None)
     notes = [*said, _NOTE, *([_CAUSES] if of.name == "disease" else [])]
     if features is not None:
         notes.append(f"the figure is that of gene names, not of {features.name}")
@@ -335,8 +338,13 @@ def _ranked(
     heard: Links,
     known: Sequence[Neighbour],
     limit: int,
+    *,
+    trained: bool = False,
 ) -> tuple[tuple[Predicted, ...], Mapping[Curie, tuple[str, ...]]]:
-    """The best of what is neither known nor follows from it, and whose votes each has."""
+    """The best of what is neither known nor follows from it, and whose votes each has.
+
+    What none of the neighbours votes for is common, and no more: only a trained bridge may say it.
+    """
     stated = {one.term.id for one in known}
     barred = set(stated)
     for one in known:
@@ -344,7 +352,10 @@ def _ranked(
             barred |= set(graph.ancestors(one.term.id, (IS_A, PART_OF)))
     scores = np.round(result.scores[0], _DECIMALS)
     order = np.lexsort((np.arange(len(scores)), -scores))
-    voted = [i for i in order if scores[i] > 0 and heard.tails[i] not in barred]
+    held = np.bincount(heard.table[result.voters[0]].indices, minlength=len(scores)) > 0
+    voted = [
+        i for i in order if scores[i] > 0 and (held[i] or trained) and heard.tails[i] not in barred
+    ]
     ranked: list[Predicted] = []
     rests: dict[Curie, tuple[str, ...]] = {}
     for start in range(0, len(voted), 4 * limit):
@@ -355,7 +366,8 @@ def _ranked(
             if tail in labels and len(ranked) < limit:
                 ranked.append(Predicted(tail, labels[tail], float(scores[i])))
                 rows = supporters(result, heard.table, 0, int(i))[:_RESTS_ON]
-                rests[tail] = tuple(_label(graph, heard.genes[row]) for row in rows)
+                names = tuple(_label(graph, heard.genes[row]) for row in rows)
+                rests[tail] = names or (BRIDGE_ALONE,)
         if len(ranked) == limit:
             break
     return tuple(ranked), rests

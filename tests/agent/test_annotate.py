@@ -542,10 +542,14 @@ def test_sums_by_answer_are_whole_however_blocks_fall(immune):
 
 def test_marker_lists_alone(known, tmp_path, capsys):
     file = tmp_path / "lists.txt"
-    file.write_text("one\tCD79A MS4A1 CD19 BANK1\ntwo\tLyz2 Cd14 S100a8\nthree,ACTB,nothing\n")
+    file.write_text(
+        "one\tCD79A MS4A1 CD19 BANK1\n\ntwo\tLyz2 Cd14 S100a8\nthree,ACTB,nothing\nfour\t\n"
+    )
     assert run(["annotate", "--markers", str(file), "--json"]) == 0
     out, err = capsys.readouterr()
-    first, second, third = json.loads(out)["clusters"]
+    first, second, third, fourth = json.loads(out)["clusters"]
+    assert (fourth["id"], fourth["refused"]) == ("unknown", "line 5: cluster 'four' has no genes")
+    assert fourth["refused"] in err
     assert "CL:0000236" in known.hierarchy.ancestors(first["id"])
     assert first["species"] == "human"
     assert {"CD79A", "MS4A1"} <= set(first["supporting"])

@@ -46,7 +46,38 @@ def test_mouse_lists_and_old_symbols_become_current_human_ones(tmp_path: Path) -
     assert human.genes == ("LRATD2", "CD3E")
 
 
-@pytest.mark.parametrize("text", ["", "\n# nothing\n", "cluster one with no genes\n", "a\t\n"])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\tCD3D CD3E\n\n  \t \nb\t\n,\nc\tMS4A1\n", 4),
+        ("cluster,genes\na,CD3D;CD3E\n\n,\nb,\n# c\nc,MS4A1\n", 5),
+        ('# made by hand\ncluster,genes\na,"CD3D, CD3E"\nb\nc,MS4A1\n', 4),
+    ],
+)
+def test_one_cluster_without_genes_costs_no_other(tmp_path: Path, text: str, line: int) -> None:
+    path = tmp_path / "lists.csv"
+    path.write_text(text, encoding="utf-8")
+    found = read_gene_lists(path)
+    assert [(one.name, one.genes) for one in found] == [
+        ("a", ("CD3D", "CD3E")),
+        ("b", ()),
+        ("c", ("MS4A1",)),
+    ]
+    assert [one.refused for one in found] == ["", f"line {line}: cluster 'b' has no genes", ""]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n# nothing\n",
+        "cluster one with no genes\n",
+        "a\t\n",
+        "cluster,genes\n",
+        "cluster,genes\na,\n",
+        ',,\n""\n',
+    ],
+)
 def test_files_without_clusters_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bad.txt"
     path.write_text(text, encoding="utf-8")

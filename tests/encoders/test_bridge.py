@@ -258,6 +258,14 @@ def test_known_and_predicted_never_mix(real: EmbeddedGraph) -> None:
 
 
 @pytest.mark.assets
+def test_what_rests_on_nothing_is_not_predicted(real: EmbeddedGraph) -> None:
+    pytest.importorskip("safetensors")
+    found = bridge("TREM2", "disease", limit=100_000, graph=real)
+    assert 10 < len(found.prediction.ranked) < 1000
+    assert all(found.rests_on[one.id] for one in found.prediction.ranked)
+
+
+@pytest.mark.assets
 def test_a_mouse_gene_is_described_by_its_orthologue(real: EmbeddedGraph) -> None:
     pytest.importorskip("safetensors")
     found = bridge("Trem2", "phenotype", species="mouse", graph=real, limit=3)
@@ -324,6 +332,7 @@ def test_one_document_keeps_them_apart(capsys: pytest.CaptureFixture[str]) -> No
     assert {one["source"] for one in document["known"]} == {"HPO"}
     assert set(predicted["measured"]) >= {"figure", "value", "baseline", "baseline_value"}
     assert predicted["notes"]
+    assert (predicted["status"], predicted["prediction_confidence"]) == ("predicted", None)
 
 
 @pytest.mark.assets
