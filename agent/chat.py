@@ -25,6 +25,8 @@ from kg.terms import Curie
 from retrieval.evidence import CellsEvidence, PredictionEvidence
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agent.cells import AttachedCells
     from agent.these import These
 
@@ -40,11 +42,12 @@ SELECTING = "/cells"
 
 @dataclass
 class Conversation:
-    """Questions and answers in one thread, about attached cells or none."""
+    """Questions and answers in one thread, about attached cells, an image of some, or neither."""
 
     agent: Agent
     memory: Turns
     cells: AttachedCells | None = None
+    image: Path | None = None
     answers: list[Answer] = field(default_factory=list)
     _warned: set[str] = field(default_factory=set)
 
@@ -124,11 +127,21 @@ class Conversation:
                 question, "it goes on from a search of the literature; ask that in full"
             )
         try:
+            if meant.more > 1:
+                return self._longer(question, meant)
             if meant.tool:
                 return self.agent.use(meant.tool, *meant.terms, organism=meant.organism)
         except UnknownTerm as error:
             return self._abstained(question, str(error))
-        return self.agent.ask(meant.text, self.cells, self._meant_last())
+        return self.agent.ask(meant.text, self.cells, self._meant_last(), self.image)
+
+    def _longer(self, question: str, meant: Meant) -> Answer:
+        """The last question again, naming more of its list."""
+        agent = self.agent.showing(meant.more)
+        longer = agent.use(meant.tool, *meant.terms, organism=meant.organism)
+        if self.answers and longer.answer == self.answers[-1].answer:
+            return self._abstained(question, "the last answer names all that they hold of this")
+        return longer
 
     def _of_others(self, question: str) -> Answer | None:
         """Ask the last question of other cells: "and cluster 5?", "what about leiden=2?"."""
@@ -179,7 +192,8 @@ class Conversation:
 
     def _kept(self, question: str, answer: Answer, meant: Meant) -> Answer:
         steps = (Step("memory", meant.note or meant.lacking or "stands for itself"), *answer.route)
-        fresh = tuple(warning for warning in answer.warnings if warning not in self._warned)
+        said = (meant.remark, *answer.warnings) if meant.remark else answer.warnings
+        fresh = tuple(warning for warning in said if warning not in self._warned)
         self._warned |= set(fresh)
         answer = replace(answer, question=question, route=steps, warnings=fresh)
         self.answers.append(answer)
@@ -187,7 +201,7 @@ class Conversation:
             Turn(
                 question=question,
                 tool=answer.tool,
-                terms=answer.terms,
+                terms=answer.terms if answer.tool else tuple(m.id for m in answer.mentions),
                 organism=meant.organism,
                 selection=answer.selection,
                 against=answer.against,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +30,12 @@ def serve(
             help="What visitors must know; else CELLOQUY_TOKEN.",
         ),
     ] = None,
+    knockouts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a model made by celloquy train knockout, to ask of images and cells."
+        ),
+    ] = None,
     upload_limit: Annotated[int, typer.Option(min=1, help="Largest file taken, in MB.")] = 8192,
 ) -> None:
     """Serve the page: cells to look at and select, questions with their evidence.
@@ -40,11 +47,14 @@ def serve(
         raise DependencyMissing(
             f"{' and '.join(lacking)} not installed; pip install 'celloquy[web]'"
         )
+    from agent.config import AskConfig
+    from agent.kinds.predictions import usable_image
     from agent.web.config import ServeConfig
     from agent.web.running import run
 
+    usable_image(None, AskConfig(knockouts=knockouts))  # a folder without a model is said now
     config = ServeConfig(
-        host=host, port=port, token=token or None, graph=options.graph,
+        host=host, port=port, token=token or None, graph=options.graph, knockouts=knockouts,
         upload_bytes=upload_limit * 1_000_000,
     )  # fmt: skip
     run(config, say=None if options.quiet else _say, loud=options.debug)

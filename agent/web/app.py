@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from agent.web import cellroutes, conversing, lookups, uploads
+from agent.web import cellroutes, conversing, images, lookups, uploads
 from agent.web.config import ServeConfig
 from agent.web.door import Door
 from agent.web.jobs import Jobs
@@ -64,7 +64,7 @@ def create_app(config: ServeConfig | None = None) -> Door:
         responses=_REFUSALS,
     )
     app.state.config, app.state.sessions, app.state.jobs = config, sessions, Jobs()
-    for routes in (lookups, uploads, cellroutes, conversing):
+    for routes in (lookups, uploads, images, cellroutes, conversing):
         app.include_router(routes.router, prefix="/api")
     app.add_exception_handler(RequestValidationError, _unfit)
     app.add_exception_handler(HTTPException, _plain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 
 from data.errors import BadInput
 
@@ -25,15 +26,19 @@ class ServeConfig:
         What a visitor must know; needed wherever ``host`` is not this machine alone.
     graph
         ``bolt://HOST:PORT``, or None for the built-in graph file.
+    knockouts
+        Folder of a model that says which gene is knocked out (celloquy train knockout).
     upload_bytes
         Largest file taken.
+    image_bytes, image_values
+        Largest picture taken, as a file and unpacked.
     spare_bytes
         Room that an upload must leave on the disk.
     worker_bytes
         Address space of the process that looks at an upload first.
     most_sessions, idle_seconds
         Sessions kept; the one idle longest goes first, and any that is idle for so long.
-    most_datasets, most_selections
+    most_datasets, most_selections, most_images
         Kept in a session.
     drawn
         Cells drawn; of larger datasets a stratified sample is.
@@ -43,13 +48,17 @@ class ServeConfig:
     port: int = 8765
     token: str | None = None
     graph: str | None = None
+    knockouts: Path | None = None
     upload_bytes: int = 8 << 30
+    image_bytes: int = 64 << 20
+    image_values: int = 1 << 25
     spare_bytes: int = 1 << 30
     worker_bytes: int = 8 << 30
     most_sessions: int = 200
     idle_seconds: float = 12 * 3600.0
     most_datasets: int = 8
     most_selections: int = 64
+    most_images: int = 8
     drawn: int = 200_000
 
     def __post_init__(self) -> None:

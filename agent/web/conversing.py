@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 
+from agent.kinds.predictions import which_gene
 from agent.web.asking import Tell, stream, watched
 from agent.web.models import AskRequest
 from agent.web.serving import Limits, Visitor
@@ -40,6 +41,8 @@ async def ask(session: Visitor, limits: Limits, body: AskRequest) -> StreamingRe
     for one in (body.selection, body.other):
         if one is not None:
             session.selection(one)
+    if body.image is not None:
+        session.image(body.image)
 
     def work(tell: Tell) -> Answer:
         return _answered(session, body, tell)
@@ -52,6 +55,7 @@ def _answered(session: Session, body: AskRequest, tell: Tell) -> Answer:
     with session.asking:  # one question at a time: each may lean on the one before
         conversation = session.conversation
         conversation.cells = _cells(session, body, tell)
+        conversation.image = session.image(body.image).file if body.image is not None else None
         answer = watched(lambda: conversation.say(body.question), tell)
         del conversation.answers[:-_KEPT]
         del conversation.memory.turns[:-_KEPT]
@@ -62,6 +66,8 @@ def _cells(session: Session, body: AskRequest, tell: Tell) -> PageCells | None:
     """The cells that the question is about, where there are any."""
     if body.dataset is None:
         return None
+    if body.image is not None and body.selection is None and which_gene(body.question):
+        return None  # "here" is the image; cells are read beside it where some are selected
     dataset = session.dataset(body.dataset)
     if dataset.about["unread"]:
         return None  # its genes are not known: nothing can be said of its cells

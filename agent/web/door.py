@@ -27,8 +27,8 @@ __all__ = ["COOKIE", "POLICY", "Door"]
 COOKIE = "celloquy_session"
 TOKEN_COOKIE = "celloquy_token"  # noqa: S105 - the cookie's name
 
-UPLOAD = "/api/datasets"
-"""Where files are sent to, which has a cap of its own."""
+UPLOADS = ("/api/datasets", "/api/images")
+"""Where files are sent to, each with a cap of its own."""
 
 MOST_BODY = 16_000_000
 """Bytes of any other request: a million numbers of cells are 8 MB."""
@@ -92,7 +92,7 @@ class Door:
         foreign = origin is not None and origin.partition("://")[2] != host
         if foreign and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             return _no(403, "the request comes from another page than Celloquy's")
-        if scope["method"] == "POST" and scope["path"] != UPLOAD:
+        if scope["method"] == "POST" and scope["path"] not in UPLOADS:
             said = headers.get("content-length", "0")
             if "transfer-encoding" in headers:
                 return _no(411, "the request does not say how long it is; expected Content-Length")

@@ -39,6 +39,8 @@ def health(limits: Limits) -> Health:
         version=version("celloquy"),
         demo=sources.present(ASSET),
         upload_bytes=limits.upload_bytes,
+        image_bytes=min(limits.image_bytes, limits.upload_bytes),
+        knockouts=limits.knockouts is not None,
         drawn=limits.drawn,
         releases=releases,
     )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "AnnotateRequest", "AskRequest", "ColourDocument", "DatasetDocument", "ErrorDocument",
-    "Health", "JobDocument", "LayoutRequest", "MarkerDocument", "PassageDocument",
+    "Health", "ImageDocument", "JobDocument", "LayoutRequest", "MarkerDocument", "PassageDocument",
     "SelectionDocument", "SelectionRequest", "SummaryDocument", "TermAnswer",
 ]  # fmt: skip
 
@@ -37,6 +37,8 @@ class Health(BaseModel):
     version: str
     demo: bool
     upload_bytes: int
+    image_bytes: int
+    knockouts: bool = Field(description="Whether a model says which gene is knocked out.")
     drawn: int
     releases: dict[str, str]
 
@@ -117,13 +119,28 @@ class SelectionDocument(BaseModel):
     drawn: str = Field(description="Base64 of one bit for each drawn cell, most significant first.")
 
 
+class ImageDocument(BaseModel):
+    """An image of cells."""
+
+    id: str
+    name: str
+    pictures: int = Field(description="How many the file holds, all of one size.")
+    channels: list[str]
+    height: int
+    width: int
+
+
 class AskRequest(Taken):
-    """A question, and the cells that it is about."""
+    """A question, and the cells or the image that it is about.
+
+    Which gene is knocked out is asked of the image alone unless a selection is given as well.
+    """
 
     question: Annotated[str, Field(min_length=1, max_length=2_000)]
     dataset: Id | None = None
     selection: Id | None = None
     other: Id | None = Field(default=None, description="A selection to compare with.")
+    image: Id | None = None
 
 
 class AnnotateRequest(Taken):

@@ -24,6 +24,7 @@ from data.errors import BadInput, CelloquyError
 if TYPE_CHECKING:
     from agent.chat import Conversation
     from agent.web.datasets import Dataset, Selection
+    from agent.web.images import Image
     from agent.web.jobs import Job
     from kg.graph import KnowledgeGraph
 
@@ -44,23 +45,30 @@ class Session:
 
     id: str
     folder: Path
-    graph: str | None
+    config: ServeConfig
     used: float = field(default_factory=time.monotonic)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     selections: dict[str, Selection] = field(default_factory=dict)
+    images: dict[str, Image] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     asking: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def graph(self) -> str | None:
+        """Where the graph is, as the server was told."""
+        return self.config.graph
 
     @cached_property
     def conversation(self) -> Conversation:
         """The conversation, opened with the first question."""
         from agent.chat import Conversation
+        from agent.config import AskConfig
         from agent.lookup import open_graph
         from agent.memory import Scratch
         from agent.qa import Agent
 
         graph: KnowledgeGraph = open_graph(self.graph)
-        return Conversation(Agent(graph), Scratch())
+        return Conversation(Agent(graph, AskConfig(knockouts=self.config.knockouts)), Scratch())
 
     def forget(self) -> None:
         """Begin the conversation anew."""
@@ -80,6 +88,10 @@ class Session:
     def selection(self, id: str) -> Selection:
         """One of its selections."""
         return _one(self.selections, id, "selection")
+
+    def image(self, id: str) -> Image:
+        """One of its images."""
+        return _one(self.images, id, "image")
 
     def job(self, id: str) -> Job:
         """One of its jobs."""
@@ -140,7 +152,7 @@ class Sessions:
             cookie = secrets.token_urlsafe(32)
             # The folder's name tells nothing of the cookie.
             folder = self.folder / secrets.token_hex(8)
-            self._kept[cookie] = Session(cookie, folder, self.config.graph)
+            self._kept[cookie] = Session(cookie, folder, self.config)
             return self._kept[cookie], True
 
     def _sweep(self) -> None:

@@ -18,7 +18,7 @@ from agent.web.serving import Limits, Visitor
 from agent.web.sessions import Session, check_room
 from data.errors import BadFile
 
-__all__ = ["document", "router"]
+__all__ = ["document", "receive", "router", "shown"]
 
 router = APIRouter(tags=["datasets"])
 
@@ -73,8 +73,8 @@ async def upload(
     folder = session.folder / secrets.token_hex(8)
     folder.mkdir(parents=True)
     try:
-        await _receive(request, folder / "cells.h5ad", limits)
-        made = await run_in_threadpool(_prepared, _shown(name), folder, limits)
+        await receive(request, folder / "cells.h5ad", limits, limits.upload_bytes)
+        made = await run_in_threadpool(_prepared, shown(name), folder, limits)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -103,24 +103,30 @@ def demo(session: Visitor, limits: Limits) -> DatasetDocument:
     return document(made, session)
 
 
-async def _receive(request: Request, target: Path, limits: ServeConfig) -> None:
-    """Write the body to a file, and stop where it is more than is taken."""
+async def receive(request: Request, target: Path, limits: ServeConfig, largest: int) -> None:
+    """Write the body to a file, and stop where it is more than is taken.
+
+    Raises
+    ------
+    HTTPException
+        413, when it has more than ``largest`` bytes or the disk has no room for it.
+    """
     room = max(0, shutil.disk_usage(target.parent).free - limits.spare_bytes)
-    most = min(limits.upload_bytes, room)
+    most = min(largest, room)
     said = request.headers.get("content-length", "")
     if said.isdecimal() and int(said) > most:
-        raise _too_large(int(said), most, limits)
+        raise _too_large(int(said), most, most == largest)
     written = 0
     with target.open("xb") as file:
         async for chunk in request.stream():
             written += len(chunk)
             if written > most:
-                raise _too_large(written, most, limits)
+                raise _too_large(written, most, most == largest)
             await run_in_threadpool(file.write, chunk)
 
 
-def _too_large(size: int, most: int, limits: ServeConfig) -> HTTPException:
-    why = "the server takes" if most == limits.upload_bytes else "its disk has room for"
+def _too_large(size: int, most: int, ruled: bool) -> HTTPException:
+    why = "the server takes" if ruled else "its disk has room for"
     return HTTPException(
         413,
         f"the file has {size / 1e6:,.0f} MB or more; {why} at most {most / 1e6:,.0f} MB",
@@ -137,11 +143,11 @@ def _prepared(name: str, folder: Path, limits: ServeConfig) -> Dataset:
     return Dataset(secrets.token_urlsafe(9), name, folder, source, limits.drawn)
 
 
-def _shown(name: str) -> str:
+def shown(name: str, otherwise: str = "cells.h5ad") -> str:
     """A file's name as it is shown: no folders, nothing that cannot be printed."""
     last = name.replace("\\", "/").rpartition("/")[2]
     clean = "".join(c if c.isprintable() else " " for c in last).strip()
-    return clean[:_LETTERS].encode("utf-8", "replace").decode() or "cells.h5ad"
+    return clean[:_LETTERS].encode("utf-8", "replace").decode() or otherwise
 
 
 def document(one: Dataset, session: Session) -> DatasetDocument:

@@ -1,7 +1,8 @@
 """The process that looks at a file first: with little memory, and nothing to lose.
 
-``python -m agent.web.worker prepare|layout FILE FOLDER BYTES`` prints one JSON document a line:
-progress, then ``{"ok": true}`` or ``{"error": ...}``. What kills it leaves the server alone.
+``python -m agent.web.worker prepare|layout|picture FILE FOLDER BYTES [VALUES]`` prints one JSON
+document a line: progress, then ``{"ok": true}`` or ``{"error": ...}``. What kills it leaves the
+server alone.
 """
 
 from __future__ import annotations
@@ -36,19 +37,22 @@ def run(
     *,
     seconds: float = LONGEST,
     stopping: threading.Event | None = None,
+    more: Sequence[str] = (),
 ) -> None:
     """Do a task in a process of its own.
 
     Parameters
     ----------
     task
-        ``prepare`` or ``layout``.
+        ``prepare``, ``layout`` or ``picture``.
     source, folder, most_bytes
         The file, where results go, and the process's address space.
     tell
         Is told the progress.
     seconds, stopping
         The process is ended after so many seconds, or when the event is set.
+    more
+        What else the task is told.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def run(
         When the file is refused, or the process came to harm on it.
     """
     command = [sys.executable, "-P", "-m", "agent.web.worker"]
-    command += [task, str(source), str(folder), str(most_bytes)]
+    command += [task, str(source), str(folder), str(most_bytes), *more]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         text=True,
@@ -100,13 +104,17 @@ def _watch(
 
 def main(arguments: Sequence[str]) -> int:
     """Run one task."""
-    task, source, folder, most_bytes = arguments
+    task, source, folder, most_bytes, *more = arguments
     _limit(int(most_bytes))
     try:
         if task == "prepare":
             from agent.web.preparing import prepare
 
             prepare(Path(source), Path(folder))
+        elif task == "picture":
+            from agent.web.picturing import prepare_picture
+
+            prepare_picture(Path(source), Path(folder), int(more[0]))
         else:
             _layout(Path(source), Path(folder))
     except CelloquyError as error:

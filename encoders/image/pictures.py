@@ -2,16 +2,19 @@
 
 Gives :func:`read_pictures`. Values are brought to 0..1 by what their type can hold (255, 65,535),
 floats must lie there already. Files are opened by pillow, tifffile and numpy, never unpickled;
-what is too large, empty or not a number is refused before it is used. It knows no model.
+what is too large is refused before it is unpacked, and no file is read but the one that is named:
+a TIFF that says that parts of it lie elsewhere is read for itself. It knows no model.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +31,7 @@ LARGEST = 1 << 28
 
 _SMALLEST = 4  # pixels of a side
 _MOST_CHANNELS = 64
+_NAMES_BYTES = 1 << 16  # of the names of channels
 _COLOURS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
@@ -42,7 +46,9 @@ class Pictures:
         return len(self.values)
 
 
-def read_pictures(path: Path | str, channels: Sequence[str] | None = None) -> Pictures:
+def read_pictures(
+    path: Path | str, channels: Sequence[str] | None = None, *, most: int = LARGEST
+) -> Pictures:
     """Read one picture, or many of one size.
 
     Parameters
@@ -52,6 +58,8 @@ def read_pictures(path: Path | str, channels: Sequence[str] | None = None) -> Pi
         or the array ``images`` of an .npz file, whose array ``channels`` names the channels.
     channels
         Their names, where the file has none.
+    most
+        Values that it may hold.
 
     Raises
     ------
@@ -68,11 +76,11 @@ def read_pictures(path: Path | str, channels: Sequence[str] | None = None) -> Pi
         raise BadFile(f"{path} is no file; expected a picture of cells")
     named: Sequence[str] | None = None
     if ending in (".npy", ".npz"):
-        array, named = _numpy(path)
+        array, named = _numpy(path, most)
     elif ending in (".tif", ".tiff"):
-        array = _tiff(path)
+        array = _tiff(path, most)
     else:
-        array = _pillow(path)
+        array = _pillow(path, most)
     if channels is not None and named is not None and tuple(channels) != tuple(named):
         raise BadInput(
             f"{path} says that its channels are {', '.join(named)}; given: {', '.join(channels)}"
@@ -135,13 +143,20 @@ def _names(count: int) -> tuple[str, ...]:
     return _COLOURS.get(count) or tuple(f"channel {i + 1}" for i in range(count))
 
 
-def _numpy(path: Path) -> tuple[NDArray[Any], Sequence[str] | None]:
+def _numpy(path: Path, most: int) -> tuple[NDArray[Any], Sequence[str] | None]:
     """An array, and the names of its channels where they are there."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded, None
-        with loaded:
+        if not zipfile.is_zipfile(path):
+            with path.open("rb") as file:
+                _within(path, file, most)
+            return np.load(path, allow_pickle=False), None
+        with zipfile.ZipFile(path) as archive:
+            there = set(archive.namelist())
+            for name, limit in (("images.npy", most), ("channels.npy", _MOST_CHANNELS)):
+                if name in there:
+                    with archive.open(name) as member:
+                        _within(path, member, limit, names=name == "channels.npy")
+        with np.load(path, allow_pickle=False) as loaded:
             if "images" not in loaded.files:
                 raise BadFile(
                     f"{path} holds {', '.join(loaded.files) or 'nothing'}; expected an array "
@@ -156,16 +171,33 @@ def _numpy(path: Path) -> tuple[NDArray[Any], Sequence[str] | None]:
                       "numpy.save or numpy.savez wrote, without objects") from None  # fmt: skip
 
 
-def _tiff(path: Path) -> NDArray[Any]:
+def _within(path: Path, file: IO[bytes], most: int, *, names: bool = False) -> None:
+    """Refuse an array by its header where it is too large: a few bytes can unpack to gigabytes."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise BadFile(f"{path} holds an array of format {version}; expected 1.0 or 2.0")
+    count = math.prod(shape)
+    if count > most or (names and count * dtype.itemsize > _NAMES_BYTES):
+        what = "channel names" if names else "values"
+        raise BadFile(f"{path} holds {count:,} {what}; expected at most {most:,}")
+
+
+def _tiff(path: Path, most: int) -> NDArray[Any]:
     try:
         import tifffile
     except ImportError as error:
         raise _missing(error) from None
     try:
-        with tifffile.TiffFile(path) as file:
+        # These three kinds name other files, which would be opened: theirs is not to say which.
+        alone = {"is_ome": False, "is_mmstack": False, "is_ndtiff": False}
+        with tifffile.TiffFile(path, **alone) as file:
             series = file.series[0]
-            if series.size > LARGEST:
-                raise BadFile(f"{path} holds {series.size:,} values; expected at most {LARGEST:,}")
+            if series.size > most:
+                raise BadFile(f"{path} holds {series.size:,} values; expected at most {most:,}")
             return _channels_first(np.asarray(series.asarray()))
     except BadFile:
         raise
@@ -173,7 +205,7 @@ def _tiff(path: Path) -> NDArray[Any]:
         raise BadFile(f"{path} cannot be read as a TIFF ({_short(error)})") from None
 
 
-def _pillow(path: Path) -> NDArray[Any]:
+def _pillow(path: Path, most: int) -> NDArray[Any]:
     try:
         from PIL import Image
     except ImportError as error:
@@ -181,10 +213,11 @@ def _pillow(path: Path) -> NDArray[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of a picture that unpacks to gigabytes
-            with Image.open(path) as image:
-                if image.width * image.height * 3 > LARGEST:
+            # By their bytes, not by their ending: pillow knows kinds that run other programs.
+            with Image.open(path, formats=("PNG", "JPEG")) as image:
+                if image.width * image.height * 3 > most:
                     raise BadFile(f"{path} is {image.width} x {image.height}; expected at most "
-                                  f"{LARGEST:,} values")  # fmt: skip
+                                  f"{most:,} values")  # fmt: skip
                 deep = image.mode.startswith("I") or image.mode in ("L", "1", "F")
                 plain = image.convert("L") if image.mode == "1" else image
                 return _channels_first(np.asarray(plain if deep else image.convert("RGB")))

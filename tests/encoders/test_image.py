@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,63 @@ def test_a_picture_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
     assert path.stat().st_size < 1 << 20
     with pytest.raises(BadFile, match="bomb"):
         read_pictures(path)
+
+
+def test_arrays_that_unpack_to_gigabytes_are_refused_by_their_header(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 40, 1, 8, 8)}
+    )
+    (tmp_path / "bomb.npy").write_bytes(header.getvalue())
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", header.getvalue() + bytes(1 << 20))
+    np.savez(tmp_path / "names.npz", images=np.zeros((1, 8, 8)), channels=["x" * 100_000])
+    for name in ("bomb.npy", "bomb.npz", "names.npz"):
+        with pytest.raises(BadFile, match="expected at most"):
+            read_pictures(tmp_path / name)
+
+
+def test_fewer_values_can_be_asked_for(tmp_path: Path) -> None:
+    array = np.zeros((10, 10), np.uint8)
+    Image.fromarray(array).save(tmp_path / "a.png")
+    tifffile.imwrite(tmp_path / "a.tif", array)
+    np.save(tmp_path / "a.npy", array)
+    np.savez(tmp_path / "a.npz", images=array)
+    for ending in ("png", "tif", "npy", "npz"):
+        assert len(read_pictures(tmp_path / f"a.{ending}", most=300)) == 1
+        with pytest.raises(BadFile, match="expected at most 99"):
+            read_pictures(tmp_path / f"a.{ending}", most=99)
+
+
+def test_a_tiff_that_names_another_file_is_read_for_itself(tmp_path: Path) -> None:
+    """Else whoever sends a picture could have any other of the machine read in its place."""
+    (tmp_path / "secret").mkdir()
+    secret = tmp_path / "secret" / "other.ome.tif"
+    tifffile.imwrite(secret, np.full((8, 8), 200, np.uint8))
+    plane = (
+        '<TiffData IFD="0" FirstC="{c}" PlaneCount="1"><UUID FileName="{name}">{id}</UUID>'
+        "</TiffData>"
+    )
+    planes = "".join(
+        plane.format(c=c, name=name, id=f"urn:uuid:{c}")
+        for c, name in enumerate(("mine.ome.tif", secret))
+    )
+    ome = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:0">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="8" '
+        f'SizeY="8" SizeZ="1" SizeC="2" SizeT="1">{planes}</Pixels></Image></OME>'
+    )
+    mine = tmp_path / "mine.ome.tif"
+    tifffile.imwrite(mine, np.full((8, 8), 50, np.uint8), description=ome, metadata=None)
+    assert tifffile.imread(mine).max() == 200  # the library, left to itself, reads the other
+    assert (read_pictures(mine).values == np.float32(50 / 255)).all()
+
+
+def test_a_kind_of_picture_that_runs_a_program_is_not_opened(tmp_path: Path) -> None:
+    Image.fromarray(colours()).save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(tmp_path / "a.png")
+    with pytest.raises(BadFile, match=r"expected a whole \.png"):
+        read_pictures(tmp_path / "a.png")
 
 
 def test_names_of_channels_must_fit() -> None:

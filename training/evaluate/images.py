@@ -1,21 +1,27 @@
 """What the small vision transformer is worth: MitoCheck's phenotypes, plates held out.
 
-Beside the largest class and a logistic regression on statistics of the pixels (intensities, areas,
-edges) stand the same regression on features of the transformer, untrained and trained without
-labels, and the transformer trained on the classes. One part of five, by plate, is scored; another
+Plates are dealt into folds; of each fold every row is trained on the other folds' plates alone, so
+that every nucleus is scored once, by models that saw nothing of its plate. Beside the largest class
+and a logistic regression on statistics of the pixels (intensities, areas, edges) stand the same
+regression on features of the transformer, untrained and trained without labels, each alone and
+joined to the statistics, and the transformer trained on the classes. A fifth of the training plates
 chooses the regression's penalty; nothing else is chosen.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from data.errors import BadFile
 from encoders.image.pictures import Pictures
 from encoders.image.tokens import TrainedHere
 from encoders.image.vit import SmallViT
@@ -30,18 +36,39 @@ from training.images.pretraining import (
 )
 from training.loop import LoopConfig
 
-__all__ = ["main", "phenotypes", "pixel_statistics"]
+__all__ = ["FOLDS", "answered", "main", "phenotypes", "pixel_statistics"]
+
+FOLDS = 5
+
+_DEAL = 1  # added to the seed: with 0 a fold was scored while the recipe was made (see _explored)
 
 PENALTIES = (0.1, 1.0, 10.0)
-"""Inverse penalties of the regressions that the development part chooses from."""
+"""Inverse penalties of the regressions that a fifth of the training plates chooses from."""
 
-STEPS = 250
-"""Of pretraining: 6 passes over the nuclei; .1 s each on one core."""
+PRETRAINING = PretrainConfig(
+    loop=LoopConfig(
+        steps=250, learning_rate=1e-3, weight_decay=0.05, warmup=0.05, save_every=50, threads=1
+    )
+)
+"""6 passes over the nuclei; .1 s a step on one core."""
 
 TUNING = LoopConfig(
     steps=160, learning_rate=1e-3, weight_decay=0.05, warmup=0.1, save_every=20, threads=1
 )
-"""Of training on classes: 4 passes; .25 s each."""
+"""Of training on classes: 4 passes; .25 s a step."""
+
+LARGEST, STATISTICS = "largest class", "pixel statistics + LR"
+UNTRAINED, UNTRAINED_BOTH = "untrained ViT + LR", "untrained ViT and pixel statistics + LR"
+FEATURES, BOTH = "ViT features + LR", "ViT features and pixel statistics + LR"
+TUNED = "ViT trained on classes"
+
+_OWN = (BOTH, FEATURES, TUNED)
+_PAIRS = (
+    (BOTH, STATISTICS), (BOTH, UNTRAINED_BOTH), (UNTRAINED_BOTH, STATISTICS),
+    (FEATURES, STATISTICS), (FEATURES, UNTRAINED), (TUNED, STATISTICS), (TUNED, BOTH),
+)  # fmt: skip
+
+Answers = dict[str, NDArray[np.int64]]
 
 
 def pixel_statistics(pictures: Pictures) -> NDArray[np.float32]:
@@ -64,124 +91,202 @@ def phenotypes(
     seed: int = 0,
     work: Path | None = None,
     *,
-    config: PretrainConfig | None = None,
+    folds: int = FOLDS,
+    config: PretrainConfig = PRETRAINING,
     tuning: LoopConfig = TUNING,
     show: bool = False,
 ) -> Report:
-    """MitoCheck's sixteen classes: accuracy and macro-F1 beside baselines.
+    """MitoCheck's sixteen classes: accuracy and macro-F1 beside baselines, paired differences.
 
     Parameters
     ----------
     folder
         Of development data.
     seed
-        Of the parts and the training.
+        Of the folds and the training.
     work
-        Folder of checkpoints, to go on from; None to keep none.
+        Folder of checkpoints and answers, to go on from; None to keep none.
+    folds
+        Into how many the plates are dealt.
     config, tuning
         The two runs.
     show
         Bars on stderr.
     """
-    config = config or PretrainConfig(
-        loop=LoopConfig(
-            steps=STEPS, learning_rate=1e-3, weight_decay=0.05, warmup=0.05, save_every=50,
-            threads=1, seed=seed,
-        )
-    )  # fmt: skip
     images = mitocheck(folder)
-    part = split(images, seed=seed)
+    told = answered(
+        images, split(images, folds, seed + _DEAL), seed, work, config=config, tuning=tuning,
+        show=show,
+    )  # fmt: skip
+    return _report(images, told, folds, seed, ~_explored(images))
+
+
+def _explored(images: LabelledImages) -> NDArray[np.bool_]:
+    """Images of plates that were scored while rows and settings were still being chosen."""
+    return np.asarray(split(images, 5, 0) == 0)
+
+
+def answered(
+    images: LabelledImages,
+    part: NDArray[np.int64],
+    seed: int = 0,
+    work: Path | None = None,
+    *,
+    config: PretrainConfig = PRETRAINING,
+    tuning: LoopConfig = TUNING,
+    show: bool = False,
+) -> Answers:
+    """The class that each row of the table gives each image, by models of the other folds.
+
+    Parameters
+    ----------
+    images
+        Labelled, in groups that folds do not split.
+    part
+        The fold of each image.
+    seed, work, config, tuning, show
+        As :func:`phenotypes` takes them.
+
+    Raises
+    ------
+    BadFile
+        When ``work`` holds answers of another run.
+    """
+    config = replace(config, loop=replace(config.loop, seed=seed))
+    tuning = replace(tuning, seed=seed)
+    if work is not None:
+        _same_run(work, {
+            "seed": seed, "part": part.tolist(), "pretraining": asdict(config),
+            "tuning": asdict(tuning), "penalties": PENALTIES,
+        })  # fmt: skip
     classes, truth = np.unique(images.labels.astype(str), return_inverse=True)
-    report = Report("phenotypes", versions=versions("torch", "scikit-learn"), seed=seed)
-    told: dict[str, NDArray[np.int64]] = {}
-    score = _scorer(report, truth, part, images, told)
-
-    learnt = part != 0
     statistics = pixel_statistics(images.pictures)
-    largest = np.bincount(truth[learnt]).argmax()
-    score("largest class", np.full(len(truth), largest)[part == 0])
-    score(
-        "pixel statistics + LR",
-        _kept(work, "statistics", lambda: _regress(statistics, truth, part)),
-    )
-    vit, _ = pretrain(_only(images.pictures, learnt), config,
-                      work / "pretrain" if work else None, show=show)  # fmt: skip
-    features = _features(vit, images)
-    score(
-        "ViT features + LR",
-        _kept(work, "features", lambda: _regress(features, truth, part)),
-        own=True,
-    )
-    both = np.concatenate([features, statistics], axis=1)
-    score(
-        "ViT features and pixel statistics + LR",
-        _kept(work, "both", lambda: _regress(both, truth, part)),
-        own=True,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        untrained = SmallViT(vit.config).eval()
-    score(
-        "untrained ViT + LR",
-        _kept(work, "untrained", lambda: _regress(_features(untrained, images), truth, part)),
-    )
-    control = np.concatenate([_features(untrained, images), statistics], axis=1)
-    score(
-        "untrained ViT and pixel statistics + LR",
-        _kept(work, "control", lambda: _regress(control, truth, part)),
-    )
-    model = finetune(vit, _only(images.pictures, learnt), truth[learnt], len(classes), tuning,
-                     folder=work / "finetune" if work else None, show=show)  # fmt: skip
-    with torch.inference_mode():
-        shown = torch.split(sized(_only(images.pictures, part == 0), vit.config.size), 64)
-        answers = torch.cat([model(some).argmax(1) for some in shown]).numpy()
-    score("ViT trained on classes", answers, own=True)
-    for name in ("ViT features + LR", "ViT features and pixel statistics + LR",
-                 "ViT trained on classes"):  # fmt: skip
-        by, error = _above(truth[part == 0], told[name], told["pixel statistics + LR"],
-                           images.groups[part == 0])  # fmt: skip
-        report.notes.append(f"macro-F1, {name}: {by:+.3f} +- {error:.3f} against pixel statistics")
-    report.notes.append(
-        f"{int((part == 0).sum())} nuclei of {len(set(images.groups[part == 0]))} plates, none of "
-        f"which was trained on; {len(classes)} classes; spread: standard error over plates"
-    )
-    return report
+    told: Answers = {}
+    for fold in np.unique(part):
+        held = part == fold
+        kept = _Kept(work / f"fold-{fold}" if work else None)
+        made = _fold(images, truth, len(classes), statistics, held, kept, config, tuning, show)
+        for name, some in made.items():
+            told.setdefault(name, np.full(len(truth), -1))[held] = some
+    return told
 
 
-def _kept(work: Path | None, name: str, make: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Answers, read where they were made before: a run that is cut goes on."""
-    path = work / f"{name}.npy" if work else None
-    if path is not None and path.is_file():
+class _Kept:
+    """Answers of a fold, read where they were made before: a run that is cut goes on."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, name: str, make: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
+        if self.folder is None:
+            return make()
+        path = self.folder / f"{name.replace(' ', '-')}.npy"
+        if not path.is_file():
+            part = path.with_suffix(".part")
+            with part.open("wb") as file:
+                np.save(file, make())
+            part.replace(path)
         found: NDArray[np.int64] = np.load(path, allow_pickle=False)
         return found
-    made = make()
-    if path is not None:
-        np.save(path, made)
-    return made
+
+    def checkpoints(self, name: str) -> Path | None:
+        """Of a run of training."""
+        return self.folder / name if self.folder else None
 
 
-def _scorer(
-    report: Report,
-    truth: NDArray[np.int64],
-    part: NDArray[np.int64],
+def _same_run(work: Path, run: dict[str, Any]) -> None:
+    """Refuse a folder that holds another run; note this one where it holds none."""
+    work.mkdir(parents=True, exist_ok=True)
+    path, text = work / "run.json", json.dumps(run)
+    if not path.is_file():
+        path.write_text(text, encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != text:
+        raise BadFile(f"{work} holds a run with other folds or settings; expected an empty folder, "
+                      "or one of the same run to go on from")  # fmt: skip
+
+
+def _fold(
     images: LabelledImages,
-    told: dict[str, NDArray[np.int64]],
-) -> Callable[..., None]:
-    """A function that adds the figures of one method's answers on the scored part to ``told``."""
-    real, groups = truth[part == 0], images.groups[part == 0]
+    truth: NDArray[np.int64],
+    classes: int,
+    statistics: NDArray[np.float32],
+    held: NDArray[np.bool_],
+    kept: _Kept,
+    config: PretrainConfig,
+    tuning: LoopConfig,
+    show: bool,
+) -> Answers:
+    """Answers of every row on the held-out images."""
+    choosing = _choosing(images, held, tuning.seed)
 
-    def score(name: str, answers: NDArray[np.int64], own: bool = False) -> None:
-        told[name] = answers
-        for figure, value, spread in (
-            ("accuracy", float((answers == real).mean()), _spread(real, answers, groups, _right)),
-            ("macro-F1", _macro(real, answers), _spread(real, answers, groups, _macro)),
-        ):
-            if own:
-                report.add(f"{figure}, {name}", value, len(real), spread)
-            else:
-                report.beside(name, figure, value, len(real), spread)
+    def regressed(features: NDArray[np.float32]) -> NDArray[np.int64]:
+        return _regress(features, truth, held, choosing)
 
-    return score
+    shown = _only(images.pictures, ~held)
+    vit, _ = pretrain(shown, config, kept.checkpoints("pretrain"), show=show)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(tuning.seed)
+        untrained = SmallViT(vit.config).eval()
+    trained, control = _features(vit, images), _features(untrained, images)
+
+    def tuned() -> NDArray[np.int64]:
+        model = finetune(vit, shown, truth[~held], classes, tuning,
+                         folder=kept.checkpoints("tuning"), show=show)  # fmt: skip
+        with torch.inference_mode():
+            some = torch.split(sized(_only(images.pictures, held), vit.config.size), 64)
+            found: NDArray[np.int64] = torch.cat([model(one).argmax(1) for one in some]).numpy()
+        return found
+
+    largest = np.bincount(truth[~held]).argmax()
+    return {
+        LARGEST: np.full(int(held.sum()), largest),
+        STATISTICS: kept(STATISTICS, lambda: regressed(statistics)),
+        UNTRAINED: kept(UNTRAINED, lambda: regressed(control)),
+        UNTRAINED_BOTH: kept(UNTRAINED_BOTH, lambda: regressed(np.hstack([control, statistics]))),
+        FEATURES: kept(FEATURES, lambda: regressed(trained)),
+        BOTH: kept(BOTH, lambda: regressed(np.hstack([trained, statistics]))),
+        TUNED: kept(TUNED, tuned),  # last: it changes the transformer
+    }
+
+
+def _choosing(images: LabelledImages, held: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
+    """A fifth of the training images, plates whole, that chooses the penalty."""
+    rows = np.flatnonzero(~held)
+    some = LabelledImages(images.pictures, images.labels[rows], images.groups[rows])
+    found = np.zeros(len(held), bool)
+    found[rows[split(some, 5, seed) == 0]] = True
+    return found
+
+
+def _report(
+    images: LabelledImages, told: Answers, folds: int, seed: int, fresh: NDArray[np.bool_]
+) -> Report:
+    """Figures of all images, and of the ``fresh`` ones, whose plates nobody had scored before."""
+    report = Report("phenotypes", versions=versions("torch", "scikit-learn"), seed=seed)
+    classes, truth = np.unique(images.labels.astype(str), return_inverse=True)
+    every = np.ones(len(truth), bool)
+    sets = (("", every), (", plates not scored before", fresh))
+    for name, answers in told.items():
+        for where, rows in sets:
+            real, said, groups = truth[rows], answers[rows], images.groups[rows]
+            for figure, score in (("accuracy", _right), ("macro-F1", _macro)):
+                value, spread = score(real, said), _spread(real, said, groups, score)
+                if name in _OWN:
+                    report.add(f"{figure}, {name}{where}", value, len(real), spread)
+                else:
+                    report.beside(name, f"{figure}{where}", value, len(real), spread)
+    for one, other in _PAIRS:
+        for where, rows in sets:
+            by, error = _above(truth[rows], told[one][rows], told[other][rows], images.groups[rows])
+            report.notes.append(f"macro-F1{where}, {one} minus {other}: {by:+.3f} +- {error:.3f}")
+    report.notes.append(
+        f"{len(truth)} nuclei of {len(set(images.groups))} plates ({int(fresh.sum())} of "
+        f"{len(set(images.groups[fresh]))} not scored before), each scored once, in {folds} folds "
+        f"of whole plates; {len(classes)} classes; spread: standard error over plates"
+    )
+    return report
 
 
 def _right(real: NDArray[np.int64], answers: NDArray[np.int64]) -> float:
@@ -227,9 +332,12 @@ def _spread(
 
 
 def _regress(
-    features: NDArray[np.float32], truth: NDArray[np.int64], part: NDArray[np.int64]
+    features: NDArray[np.float32],
+    truth: NDArray[np.int64],
+    held: NDArray[np.bool_],
+    choosing: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
-    """Answers of a logistic regression whose penalty part 1 chose, on part 0."""
+    """Answers on the held-out images of a regression whose penalty the choosing ones chose."""
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
@@ -246,11 +354,11 @@ def _regress(
             return model.fit(features[rows], truth[rows])
 
     tried = [
-        _macro(truth[part == 1], fitted(part > 1, one).predict(features[part == 1]))
+        _macro(truth[choosing], fitted(~held & ~choosing, one).predict(features[choosing]))
         for one in PENALTIES
     ]
     best = PENALTIES[int(np.argmax(tried))]
-    return np.asarray(fitted(part != 0, best).predict(features[part == 0]), np.int64)
+    return np.asarray(fitted(~held, best).predict(features[held]), np.int64)
 
 
 def _features(vit: SmallViT, images: LabelledImages) -> NDArray[np.float32]:
@@ -261,11 +369,16 @@ def _only(pictures: Pictures, rows: NDArray[np.bool_]) -> Pictures:
     return Pictures(pictures.values[rows], pictures.channels)
 
 
-def main() -> int:
-    """``python -m training.evaluate.images DATA WORK``."""
-    folder, work = Path(sys.argv[1]), Path(sys.argv[2])
-    work.mkdir(parents=True, exist_ok=True)
-    phenotypes(folder, work=work, show=True).show(work / "phenotypes.json")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``python -m training.evaluate.images DATA WORK [--folds 5]``; run again, it goes on."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder of evaluation data")
+    parser.add_argument("work", type=Path, help="folder of checkpoints and answers")
+    parser.add_argument("--folds", type=int, default=FOLDS)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(arguments)
+    report = phenotypes(given.data, given.seed, given.work, folds=given.folds, show=True)
+    report.show(given.work / "phenotypes.json")
     return 0
 
 

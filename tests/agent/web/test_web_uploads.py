@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from agent.web.app import create_app
 from agent.web.config import ServeConfig
 from agent.web.door import Door
-from agent.web.uploads import _shown
+from agent.web.uploads import shown as shown_name
 from tests.agent.web.conftest import EVIL, HERE, opened
 
 SECRET = "the canary sings"
@@ -148,4 +148,4 @@ def test_what_reaches_outside_is_refused_unopened(
     ],
 )
 def test_names_are_for_showing(given: str, shown: str) -> None:
-    assert _shown(given) == shown
+    assert shown_name(given) == shown

@@ -37,10 +37,10 @@ export const send = (method, path, body) =>
   });
 
 // A file as the body of a request, with progress; fetch tells none.
-export function upload(file, tell) {
+export function upload(file, tell, to = "datasets") {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", `api/datasets${query({ name: file.name })}`);
+    request.open("POST", `api/${to}${query({ name: file.name })}`);
     request.upload.onprogress = (event) => tell(event.loaded, event.total);
     request.onerror = () => reject(new Error("the upload broke off; the file may be too large for the server, or it has stopped"));
     request.onload = () => {

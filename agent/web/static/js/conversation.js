@@ -8,6 +8,7 @@ import { page, on, selected } from "./state.js";
 const STAGES = [["routing", "understanding"], ["evidence", "gathering evidence"], ["writing", "writing"], ["verifying", "checking each claim"], ["answer", "answer"]];
 const PLAIN = ["What is a plasmacytoid dendritic cell?", "Is a CD8-positive, alpha-beta T cell a lymphocyte?", "What are the markers of B cells?", "How are NK cells and T cells related?"];
 const OF_CELLS = ["What are these cells, and why?", "What speaks against that?", "How sure is that?", "Which genes set these cells apart?"];
+const OF_IMAGES = "Which gene is knocked out here?";
 let busy = false;
 
 export function startConversation() {
@@ -25,9 +26,10 @@ export function startConversation() {
   on("ask", ask);
   on("selections", context);
   on("dataset", context);
+  on("image", context);
   put($("turns"), make("div", { class: "hello" },
     make("h2", {}, "Ask about cells. See what carries the answer."),
-    make("p", {}, "Every sentence rests on an ontology path, an edge of the knowledge graph, a passage of the literature or a figure of your cells, and was checked against it. What cannot be supported is not said.")));
+    make("p", {}, "Every sentence rests on an ontology path, an edge of the knowledge graph, a passage of the literature or a figure of your cells, and was checked against it. What a model predicts is marked as predicted. What cannot be supported is not said.")));
   context();
 }
 
@@ -46,9 +48,10 @@ function context() {
     put(about, "About ", make("b", {}, one ? one.name : `all of ${page.dataset.name}`), one ? `(${number(one.n_cells)} cells)` : "",
       page.other && [" against ", make("b", {}, nameOf(page.other))]);
   }
-  const offers = page.dataset ? OF_CELLS : PLAIN;
-  put($("suggestions"), offers.map((text) => make("button", { type: "button", onclick: () => ask(text) }, text)));
+  put($("suggestions"), offers().map((text) => make("button", { type: "button", onclick: () => ask(text) }, text)));
 }
+
+const offers = () => [...(page.image ? [OF_IMAGES] : []), ...(page.dataset ? OF_CELLS : PLAIN)].slice(0, 4);
 
 async function ask(question) {
   question = question.trim();
@@ -60,7 +63,8 @@ async function ask(question) {
   document.querySelector(".panes").dataset.tab === "cells" && $("tab-talk").click();
   $("turns").querySelector(".hello")?.remove();
   const one = selected();
-  const about = page.dataset ? (one ? `${one.name}, ${number(one.n_cells)} cells` : page.dataset.name) : "";
+  const cells = page.dataset ? (one ? `${one.name}, ${number(one.n_cells)} cells` : page.dataset.name) : "";
+  const about = [cells, page.image?.name].filter(Boolean).join(" · ");
   const stages = make("ol", { class: "stages" }, STAGES.map(([key, text]) => make("li", { "data-stage": key }, text)));
   stages.style.listStyle = "none";
   const detail = make("p", { class: "detail" });
@@ -69,7 +73,7 @@ async function ask(question) {
   box.scrollIntoView({ block: "end" });
   let ended = false;
   try {
-    const body = { question, dataset: page.dataset?.id, selection: one?.id, other: page.other ?? undefined };
+    const body = { question, dataset: page.dataset?.id, selection: one?.id, other: page.other ?? undefined, image: page.image?.id };
     await stream("ask", body, (event, data) => {
       if (event === "stage") mark(stages, detail, data);
       else {
@@ -114,9 +118,16 @@ function finish(box, answer, event) {
 // The answer's text, with a button for each evidence key; the text itself is never markup.
 function prose(answer, box) {
   const known = new Map(answer.citations.map((one) => [one.key, one]));
-  const sentences = answer.answer.length > 320 ? answer.answer.split(/(?<=\]\.) (?=\S)/) : answer.answer.split(/ (?=Sources?: [^.]*\.?$)/);
+  const apart = answer.answer.length > 320 || answer.citations.some((one) => one.kind === "prediction");
+  const sentences = (apart ? answer.answer.split(/(?<=\]\.) (?=\S)/) : [answer.answer]).flatMap((text) => text.split(/ (?=Sources?: [^.]*\.?$)/));
   return make("div", { class: "prose" }, sentences.map((sentence) => {
     const paragraph = make("p", { class: /^Sources?: /.test(sentence) ? "soft sources" : null });
+    const keys = [...sentence.matchAll(/\[(E\d+(?:, ?E\d+)*)\]/g)].flatMap(([, some]) => some.split(/, ?/));
+    const rests = keys.map((key) => known.get(key)).find((one) => one?.kind === "prediction");
+    if (rests) {
+      paragraph.className = "predicted";
+      paragraph.append(worth(rests));
+    }
     for (const part of sentence.split(/(\[E\d+(?:, ?E\d+)*\])/)) {
       const keys = /^\[E\d/.test(part) ? part.slice(1, -1).split(/, ?/) : [];
       if (!keys.length) paragraph.append(part);
@@ -124,6 +135,15 @@ function prose(answer, box) {
     }
     return paragraph;
   }));
+}
+
+// What stands over a sentence that a model says: that it is predicted, its figure and the baseline's.
+function worth({ measured_value: own, baseline_value: other, baseline }) {
+  const told = make("span", { class: "worth" }, make("b", {}, "Predicted"));
+  if (typeof own === "number" && typeof other === "number") {
+    told.append(` measured ${own.toFixed(3)}, beside ${baseline}${own <= other ? ": no better than that" : ""}`);
+  }
+  return told;
 }
 
 function chip(citation, box) {
@@ -145,13 +165,12 @@ export const KINDS = { ontology_path: "ontology", kg_edge: "edge of the graph", 
 function abstained(box, answer) {
   box.classList.add(answer.status);
   const [reason, ...help] = answer.answer.split("; ");
-  const offers = page.dataset ? OF_CELLS : PLAIN;
   put(box,
     make("h3", {}, answer.status === "failed" ? "The question could not be answered" : "Not in the loaded sources"),
     make("p", {}, reason),
     make("div", { class: "help" }, make("strong", {}, "What would help"),
       help.length ? make("p", {}, help.join("; ")) : make("p", {}, "Name a cell type, gene, process or disease, and what you want to know of it."),
-      make("p", { class: "others" }, offers.slice(0, 3).map((text) => make("button", { type: "button", onclick: () => ask(text) }, text)))));
+      make("p", { class: "others" }, offers().slice(0, 3).map((text) => make("button", { type: "button", onclick: () => ask(text) }, text)))));
 }
 
 function foot(answer) {

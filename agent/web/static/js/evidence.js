@@ -101,7 +101,24 @@ function prediction(citation) {
   return [
     make("p", {}, citation.text),
     "share" in (citation.figures ?? {}) && bar("of the cells", citation.figures.share),
+    candidates(citation),
     where,
     make("dl", { class: "facts" }, make("dt", {}, "how good"), make("dd", {}, citation.measured), make("dt", {}, "beside"), make("dd", {}, citation.baseline)),
   ];
+}
+
+// What a model ranks, best first; those with an id can be looked up. Names stand in the text alone.
+function candidates({ text, scores = {} }) {
+  const all = Object.entries(scores);
+  const most = Math.max(...all.map(([, score]) => Math.abs(score)));
+  let rest = text.slice(text.indexOf(": ") + 2);
+  const rows = all.map(([id, score]) => {
+    const end = rest.indexOf(id.includes(":") ? ` (${id}) ` : ` ${score}`);
+    const label = end > 0 ? rest.slice(0, end) : id;
+    rest = rest.slice(Math.max(0, end)).replace(/^.*?\d(?: \(expected error [^)]*\))?, /, "");
+    const name = id.includes(":") ? term(id, label) : label;
+    const fill = make("i", { class: "other", "width%": (100 * Math.abs(score) / most).toFixed(1) });
+    return make("div", { class: "measure ranked" }, make("span", {}, name), make("div", { class: "track" }, fill), make("span", {}, String(score)));
+  });
+  return rows.length > 0 && make("div", {}, rows);
 }

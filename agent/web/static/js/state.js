@@ -1,6 +1,6 @@
 // What the page is about at the moment, and who wants to know when it changes.
 
-export const page = { dataset: null, selections: [], active: null, other: null };
+export const page = { dataset: null, selections: [], active: null, other: null, image: null };
 
 const listeners = new Map();
 
