@@ -105,8 +105,11 @@ def _read(
 
 def _seeded(config: KnockoutConfig, steps: int | None) -> KnockoutConfig:
     align = replace(config.align, seed=options.seed)
-    teach = replace(config.teach, seed=options.seed, steps=steps or config.teach.steps)
-    return replace(config, align=align, teach=teach)
+    teach, images = (
+        replace(one, seed=options.seed, steps=steps or one.steps)
+        for one in (config.teach, config.teach_images)
+    )
+    return replace(config, align=align, teach=teach, teach_images=images)
 
 
 def _images(shown: ImageScreen, name: str | None, output: Path) -> tuple[Any, Any, Any]:

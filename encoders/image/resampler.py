@@ -7,7 +7,9 @@ M learned queries attend to what an encoder gives of an image (M_i queries) or o
 
 with several heads, LayerNorm on both inputs, a residual feed-forward layer and a mask over padding,
 after Perceiver (A. Jaegle et al. 2021, arXiv:2103.03206) and Flamingo (J.-B. Alayrac et al. 2022,
-arXiv:2204.14198). It knows neither what the features are nor which model reads the tokens.
+arXiv:2204.14198). Where each feature stands for one answer a second attention, without LayerNorm
+and with values of its own for each query (:class:`Pointer`), goes straight from the features to the
+words. It knows neither what the features are nor which model reads the tokens.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from torch import nn
 
 from data.errors import BadInput
 
-__all__ = ["Resampler", "ResamplerConfig", "padded"]
+__all__ = ["Pointer", "Resampler", "ResamplerConfig", "padded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class ResamplerConfig:
 
     ``width_in`` is that of the features, ``width_out`` that of the words; ``tokens`` is M;
     ``scale`` is the root mean square that every token is brought to, None to leave it as it comes:
-    tokens far longer than the words beside them drown these.
+    tokens far longer than the words beside them drown these. ``pointed`` adds a :class:`Pointer`.
     """
 
     width_in: int
@@ -40,6 +42,7 @@ class ResamplerConfig:
     layers: int = 1
     dropout: float = 0.0
     scale: float | None = None
+    pointed: bool = False
 
     def __post_init__(self) -> None:
         sizes = (self.width_in, self.width_out, self.tokens, self.width, self.heads, self.layers)
@@ -76,6 +79,39 @@ class _Layer(nn.Module):
         return found
 
 
+class Pointer(nn.Module):
+    """One attention straight to the words: [b, t, d] -> [b, m, w].
+
+    The m-th token is ``sum_t softmax_t(F_t k_m) F_t V_m``: a mixture of what the features stand
+    for, each weighted by how strongly it is there.
+
+    Attributes
+    ----------
+    keys, values
+        [m, d] and [m, d, w]; random until someone who knows what the features mean sets them.
+    """
+
+    def __init__(self, config: ResamplerConfig) -> None:
+        super().__init__()
+        m, d, w = config.tokens, config.width_in, config.width_out
+        self.keys = nn.Parameter(torch.randn(m, d) * d**-0.5)
+        self.values = nn.Parameter(torch.randn(m, d, w) * d**-0.5)
+
+    def weights(self, features: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
+        """How much of each feature is in each token, [b, m, t]."""
+        logits = torch.einsum("btd,md->bmt", features, self.keys)
+        if padding is not None:
+            logits = logits.masked_fill(padding.unsqueeze(1), -torch.inf)
+        return logits.softmax(-1)
+
+    def forward(self, features: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
+        """Features [b, t, d] and which of them are padding, to [b, m, w]."""
+        if padding is not None:  # what stands there may be no number
+            features = features.masked_fill(padding.unsqueeze(-1), 0.0)
+        mixed = torch.einsum("bmt,btd->bmd", self.weights(features, padding), features)
+        return torch.einsum("bmd,mdw->bmw", mixed, self.values)
+
+
 class Resampler(nn.Module):
     """Features of any number to M soft tokens.
 
@@ -87,6 +123,8 @@ class Resampler(nn.Module):
         What it is made of.
     queries
         The learned queries, [M, width].
+    pointer
+        The attention straight to the words; None where the config asks for none.
     """
 
     def __init__(self, config: ResamplerConfig) -> None:
@@ -97,6 +135,7 @@ class Resampler(nn.Module):
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
         self.last = nn.LayerNorm(config.width)
         self.leave = nn.Linear(config.width, config.width_out)
+        self.pointer = Pointer(config) if config.pointed else None
 
     def forward(self, features: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Soft tokens of inputs.
@@ -137,6 +176,8 @@ class Resampler(nn.Module):
         for layer in self.layers:
             found = layer(found, entered, padding)
         soft: torch.Tensor = self.leave(self.last(found))  # [b, M, w]
+        if self.pointer is not None:
+            soft = soft + self.pointer(features, padding)
         if self.config.scale is not None:
             mean_square = soft.pow(2).mean(-1, keepdim=True)
             soft = soft * torch.rsqrt(mean_square + 1e-12) * self.config.scale

@@ -3,7 +3,8 @@
 Gives :class:`KnockedOut`, read from a folder that ``celloquy train knockout`` wrote, and
 :func:`knocked_out`, the call for the agent. The language model gives each gene that it was trained
 on a probability, after the question, the soft tokens of what is attached and the forced words "The
-knocked out gene is"; it cannot name others. The same cells give the same answer.
+knocked out gene is"; it cannot name others, and says when nothing stands out. The same cells give
+the same answer.
 
 What a knock-out would do is another question (:mod:`encoders.perturbation.effect`).
 """
@@ -53,8 +54,14 @@ PREFIX = " The knocked out gene is"
 NONE = "none"
 """What the model says of control cells."""
 
+STANDS_OUT = 2.0
+"""Times as probable as it would be unseen: below that the first answer does not stand out.
+
+Not measured: a reader's threshold. The probability itself is given beside it.
+"""
+
 _NAME = "knockout"
-_VERSION = 1
+_VERSION = 2
 IMAGE_ENCODER = "image-encoder"
 """Folder of a vision transformer that was trained with the model."""
 
@@ -75,11 +82,13 @@ class Calibration:
     """What makes probabilities of a language model's scores: a scale, and a bias for each name.
 
     A language model likes some names better than others whatever it sees (T. Zhao et al. 2021,
-    arXiv:2102.09690); how much, training inputs say.
+    arXiv:2102.09690); how much, training inputs say. ``prior`` is the share of each name among
+    training guides, or images: its probability where nothing is seen.
     """
 
     scale: float
     bias: Mapping[str, float]
+    prior: Mapping[str, float] = field(default_factory=dict)
 
     def apply(self, names: Sequence[str], scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores [inputs, names], scaled and shifted; a name without a bias gets none."""
@@ -151,7 +160,7 @@ class KnockedOut:
         used = sorted({name for one in features for name in one})
         names = tuple(sorted({label for name in used for label in self.labels[name]}))
         asked = [Asked(QUESTION, one, tuple(passages), PREFIX) for one in features]
-        scores = self.model.score(asked, [answer_of(name) for name in names])
+        scores = self.model.choose(asked, [answer_of(name) for name in names])
         calibrated = [self.calibrations[name] for name in used if name in self.calibrations]
         if calibrated:
             scores = np.mean([one.apply(names, scores) for one in calibrated], axis=0)
@@ -195,10 +204,28 @@ class KnockedOut:
             unit=f"probability among the {len(names)} answers that the model was trained on",
             measured=self.measured[kind],
             ranked=ranked,
-            notes=self._notes(used, genes),
+            notes=(*self._first(kind, ranked[0]), *self._limits(used, genes)),
+            confidence=ranked[0].score if kind in self.calibrations else None,
         )
 
-    def _notes(self, used: set[str], genes: Sequence[str]) -> tuple[str, ...]:
+    def _first(self, kind: str, first: Predicted) -> list[str]:
+        """What a reader must know of the first answer."""
+        found = []
+        if first.id == NONE:
+            found.append(
+                "the cells are most like control cells: either nothing is knocked out, or what is "
+                "leaves no trace in the genes that were measured"
+                if kind == "gene"
+                else "the image is most like those of control cells"
+            )
+        prior = self.calibrations[kind].prior.get(first.id) if kind in self.calibrations else None
+        if prior and first.score < STANDS_OUT * prior:
+            called = "control cells" if first.id == NONE else first.id
+            found.append(f"nothing stands out: {called} has the probability {first.score:.2f}, and "
+                         f"{prior:.2f} before anything is seen")  # fmt: skip
+        return found
+
+    def _limits(self, used: set[str], genes: Sequence[str]) -> tuple[str, ...]:
         found = ["it can name no gene that it was not trained on"]
         if "gene" in used and self.panel is not None:
             missing = len(set(self.panel.genes) - set(genes))

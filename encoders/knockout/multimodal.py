@@ -24,6 +24,7 @@ from data.errors import BadFile, BadInput
 from encoders import checkpoint
 from encoders.adapter import IGNORED, LORA, Assembled, with_lora
 from encoders.image.resampler import Resampler, ResamplerConfig, padded
+from encoders.knockout.answers import Answers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -200,6 +201,31 @@ class MultimodalModel(nn.Module):
             batch = self._ask(prompts[start : start + rows])
             found.append(self.language.score_from(batch.embeddings, batch.mask, candidates))
         sums: NDArray[np.float64] = np.concatenate(found) * lengths
+        return sums
+
+    def choose(
+        self, prompts: Sequence[Asked], answers: Sequence[str], *, rows: int = 16
+    ) -> NDArray[np.float64]:
+        """Log probability of each answer where nothing else may be said, [b, answers].
+
+        Parameters
+        ----------
+        prompts
+            Answers that they carry are not shown to the model.
+        answers
+            As they stand after the prefix: :class:`encoders.knockout.answers.Answers`.
+        rows
+            Prompts at once.
+        """
+        import numpy as np
+
+        tree = Answers(self.language, answers)
+        found = []
+        with torch.inference_mode():
+            for start in range(0, len(prompts), rows):
+                among = tree.scores(self._ask(prompts[start : start + rows])).among
+                found.append(among.double().cpu().numpy())
+        sums: NDArray[np.float64] = np.concatenate(found)
         return sums
 
     def generate(self, prompts: Sequence[Asked], *, max_new_tokens: int = 20) -> list[Generated]:

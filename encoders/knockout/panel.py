@@ -2,8 +2,9 @@
 
 A frozen encoder of expression: log1p values are z-scored by control cells, the mean of n cells is
 brought to the size of a test statistic (times sqrt n, n up to ``MOST``) and projected to a few
-directions, which :mod:`training.knockout.panel` fits. Each direction becomes a token of its own:
-its value times one fixed vector, plus another that says which direction it is.
+directions, which :mod:`training.knockout.panel` fits: the log odds of the labels, or main
+components. Each direction becomes a token of its own: its value times one fixed vector, plus
+another that says which direction it is (:func:`fixed`); :func:`along` reads the value again.
 
 Genes that a file does not hold count as unchanged; a file with too few of them is refused. It knows
 no label and no language model.
@@ -24,7 +25,7 @@ from data.errors import BadFile, BadInput
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["MOST", "Panel", "pooled"]
+__all__ = ["MOST", "Panel", "along", "fixed", "pooled"]
 
 MOST = 50
 """Cells of a pseudo-cell; the mean of more counts as that of so many."""
@@ -38,13 +39,15 @@ _SEED = 7  # of the fixed vectors
 class Panel:
     """Expression of a panel of g genes as k tokens, each d wide.
 
-    ``mean`` and ``deviation`` [g] are those of control cells, ``directions`` [g, k].
+    ``mean`` and ``deviation`` [g] are those of control cells, ``directions`` [g, k], ``offset`` [k]
+    what is added to the values.
     """
 
     genes: tuple[str, ...]
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
     directions: NDArray[np.float32]
+    offset: NDArray[np.float32]
 
     @property
     def width(self) -> int:
@@ -87,18 +90,16 @@ class Panel:
 
     def tokens(self, statistics: NDArray[np.float32]) -> torch.Tensor:
         """Pseudo-cells [n, g] of :func:`pooled` as tokens, [n, k, d]."""
-        k = self.directions.shape[1]
-        along = torch.from_numpy(statistics @ self.directions)  # [n, k]
-        draw = torch.Generator().manual_seed(_SEED)
-        fixed, _ = torch.linalg.qr(torch.randn(2 * k, 2 * k, generator=draw))  # [2k, d], orthogonal
-        found: torch.Tensor = along.unsqueeze(-1) * fixed[:k] + fixed[k:]
+        values = torch.from_numpy(statistics @ self.directions + self.offset)  # [n, k]
+        size, which = fixed(values.shape[1])
+        found: torch.Tensor = values.unsqueeze(-1) * size + which
         return found
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What is to be kept, beside the genes."""
         return {
             name: torch.from_numpy(getattr(self, name))
-            for name in ("mean", "deviation", "directions")
+            for name in ("mean", "deviation", "directions", "offset")
         }
 
     @classmethod
@@ -110,12 +111,27 @@ class Panel:
         BadFile
             When sizes do not fit.
         """
-        mean, deviation, directions = (
-            tensors[name].numpy() for name in ("mean", "deviation", "directions")
+        mean, deviation, directions, offset = (
+            tensors[name].numpy() for name in ("mean", "deviation", "directions", "offset")
         )
         if not len(genes) == len(mean) == len(deviation) == len(directions):
             raise BadFile(f"a panel of {len(genes)} genes has {len(mean)} means; train it again")
-        return cls(tuple(genes), mean, deviation, directions)
+        if offset.shape != directions.shape[1:]:
+            raise BadFile(f"a panel of {directions.shape[1]} directions has {len(offset)} offsets; "
+                          "train it again")  # fmt: skip
+        return cls(tuple(genes), mean, deviation, directions, offset)
+
+
+def fixed(k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """For k directions the vectors of their values and of their names, [k, 2k], all orthogonal."""
+    draw = torch.Generator().manual_seed(_SEED)
+    found, _ = torch.linalg.qr(torch.randn(2 * k, 2 * k, generator=draw))
+    return found[:k], found[k:]
+
+
+def along(tokens: torch.Tensor) -> torch.Tensor:
+    """The values of the directions in tokens of a panel, [..., k, d] -> [..., k]."""
+    return (tokens * fixed(tokens.shape[-2])[0].to(tokens)).sum(-1)
 
 
 def pooled(scores: NDArray[np.float32]) -> NDArray[np.float32]:

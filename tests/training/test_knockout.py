@@ -175,7 +175,7 @@ def test_training_cells_get_values_of_regressions_without_their_guide() -> None:
 
 def test_genes_that_are_not_there_count_as_unchanged() -> None:
     panel = Panel(("a", "b", "c"), *(np.ones(3, np.float32) for _ in range(2)),
-                  np.eye(3, dtype=np.float32))  # fmt: skip
+                  np.eye(3, dtype=np.float32), np.zeros(3, np.float32))  # fmt: skip
     found = panel.scores(np.array([[3.0, 9.0]], np.float32), ["c", "a"])
     assert found.tolist() == [[5.0, 0.0, 2.0]]  # 8 deviations are clipped to 5
     with pytest.raises(BadInput, match="1 of the 3 genes"):

@@ -59,6 +59,14 @@ class Ranked:
         """A figure and its standard error over guides."""
         return _mean(self.hits(figure), self.groups)
 
+    def alike(self, figure: str) -> tuple[float, float]:
+        """A figure with all guides alike, however many inputs each has, and its standard error."""
+        return _of_guides(self.hits(figure), self.groups)
+
+    def above_alike(self, other: Ranked, figure: str) -> tuple[float, float]:
+        """:meth:`above`, all guides alike."""
+        return _of_guides(self.hits(figure) - other.hits(figure), self.groups)
+
     def above(self, other: Ranked, figure: str) -> tuple[float, float]:
         """By how much a figure is above another method's on the same inputs, with its error."""
         return _mean(self.hits(figure) - other.hits(figure), self.groups)
@@ -87,6 +95,11 @@ def _mean(values: NDArray[np.float64], groups: Labels) -> tuple[float, float]:
     many = len(sums)
     correction = many / max(many - 1, 1)
     return mean, float(np.sqrt(correction * (sums**2).sum()) / len(values))
+
+
+def _of_guides(values: NDArray[np.float64], groups: Labels) -> tuple[float, float]:
+    means = np.array([values[groups == one].mean() for one in sorted(set(groups))])
+    return float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means)))
 
 
 def largest(labels: Labels, right: Labels, groups: Labels) -> Ranked:

@@ -24,7 +24,7 @@ from training.images.pretraining import PretrainConfig
 from training.knockout.baselines import Ranked
 from training.knockout.data import ImageScreen, Screen, folds
 from training.knockout.panel import fit_panel
-from training.knockout.run import Inputs, alone, calibrated, inputs_of, score, through
+from training.knockout.run import Inputs, alike, alone, calibrated, inputs_of, score, through
 from training.knockout.train import ExpressionSource, ImageSource, KnockoutConfig, Source
 from training.knockout.tuning import (
     KINDS,
@@ -46,7 +46,9 @@ __all__ = ["ALONE", "FIGURES", "IMAGE_VIT", "OWN", "answers_of", "figures_of", "
            "measured", "sources_of", "tuned"]  # fmt: skip
 
 OWN = "resampler + language model"
-ALONE = "resampler alone"
+ALONE = "without the language model"
+"""The panel's log odds of expression; the nearest name in token space of an image."""
+
 FIGURES = ("top-1", "top-5", "MRR")
 
 IMAGE_VIT = PretrainConfig(
@@ -94,7 +96,10 @@ def figures_of(
             continue
         learnt, test = inputs
         own = {OWN: through(knocked, test), ALONE: alone(knocked, test, config)}
-        outcome = score(learnt, test, own)
+        regressed = None
+        if kind == "gene" and screen is not None:
+            regressed = alike(knocked, screen, held, test, config.align.seed)
+        outcome = score(learnt, test, own, regressed)
         found[kind] = {
             name: {figure: [round(x, 4) for x in one.figure(figure)] for figure in FIGURES}
             for name, one in outcome.items()

@@ -1,11 +1,12 @@
 """The directions of a panel of genes: a penalised regression on guides, cross-fitted.
 
-A multinomial regression on pseudo-cells gives one direction for each label; its penalty is the one
-that tells left-out guides best. What is trained on top of the values of such directions must not
-see them on the guides that they were fitted to: there they are far too good, and a resampler that
-learns from them believes every one (measured: docs/experiments/knockout.md). So the guides are
-dealt in parts, the values of a part come from the regression on the others (stacking, D. Wolpert
-1992, 10.1016/S0893-6080(05)80023-1), and new cells get the mean of these regressions.
+A multinomial regression on pseudo-cells, as many of every guide, gives one direction for each
+label, whose value is its log odds; its penalty is the one that tells left-out guides best. What is
+trained on top of such values must not see them on the guides that they were fitted to: there they
+are far too good, and a resampler that learns from them believes every one (measured:
+docs/experiments/knockout.md). So the guides are dealt in parts, the values of a part come from the
+regression on the others (stacking, D. Wolpert 1992, 10.1016/S0893-6080(05)80023-1), and new cells
+get the mean of these regressions.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from training.knockout.data import Labels, folds
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["PENALTIES", "FittedPanel", "fit_panel"]
+__all__ = ["PENALTIES", "FittedPanel", "fit_panel", "guides_alike"]
 
 PENALTIES = (3e-4, 1e-3, 3e-3)
 """Inverse penalties that are tried; left-out guides choose."""
@@ -36,7 +37,6 @@ PARTS = 3
 _DRAWN = 30  # pseudo-cells of a guide that a regression learns from
 _FLOOR = 0.05  # added to standard deviations: genes that control cells lack altogether
 _LEAST = 20  # control cells that give a standard deviation
-_SPREAD = 2.0  # values of a direction are brought to about -1 to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +89,49 @@ def fit_panel(
             f"at least {_LEAST} and 2"
         )
     mean, deviation = x[control].mean(0), x[control].std(0) + np.float32(_FLOOR)
-    plain = Panel(tuple(genes), mean, deviation, np.zeros((len(genes), 0), np.float32))
+    none = np.zeros((len(genes), 0), np.float32)
+    plain = Panel(tuple(genes), mean, deviation, none, none[0])
     scores = plain.scores(x, genes)
     part = folds(labels, guides, PARTS)
     pools = _Pools(scores, labels, guides, part, seed)
     fitted = [pools.directions(left_out) for left_out in range(PARTS) if (part == left_out).any()]
-    whole = np.mean(fitted, axis=0) if fitted else pools.directions(-2)
-    # Values of training pseudo-cells, as the resampler will see them, spread about 1.
-    size = _SPREAD * (pools.x @ whole).std() + 1e-6
-    made = [replace(plain, directions=(one / size).astype(np.float32)) for one in [whole, *fitted]]
-    return FittedPanel(made[0], tuple(made[1:]), part)
+    if not fitted:
+        fitted = [pools.directions(-2)]
+        part = np.full(len(part), -1)
+    directions, offsets = (np.mean([one[i] for one in fitted], axis=0) for i in (0, 1))
+    made = [replace(plain, directions=one, offset=other) for one, other in fitted]
+    return FittedPanel(replace(plain, directions=directions, offset=offsets), tuple(made), part)
+
+
+def guides_alike(
+    scores: NDArray[np.float32],
+    labels: Labels,
+    guides: Labels,
+    asked: NDArray[np.float32],
+    seed: int = 0,
+    size: int = MOST,
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """The panel's own regression, fitted to all training guides: a baseline.
+
+    Parameters
+    ----------
+    scores, labels, guides
+        Training cells [cells, g], and what they are.
+    asked
+        Pseudo-cells, [n, g].
+    seed
+        Of the pseudo-cells that it learns from, as many of each guide.
+    size
+        Their cells.
+
+    Returns
+    -------
+    tuple
+        The labels, and their log probabilities, [n, labels].
+    """
+    pools = _Pools(scores, labels, guides, folds(labels, guides, PARTS), seed, size)
+    model = pools.fitted()
+    return tuple(str(one) for one in model.classes_), model.predict_log_proba(asked)
 
 
 class _Pools:
@@ -111,13 +144,14 @@ class _Pools:
         guides: Labels,
         part: NDArray[np.int64],
         seed: int,
+        size: int = MOST,
     ) -> None:
         draw = np.random.default_rng(seed)
         x, y, parts = [], [], []
         for label, guide in sorted(set(zip(labels, guides, strict=True))):
             rows = np.flatnonzero((labels == label) & (guides == guide))
             for _ in range(_DRAWN):
-                some = draw.choice(rows, min(MOST, len(rows)), replace=False)
+                some = draw.choice(rows, min(size, len(rows)), replace=False)
                 x.append(pooled(scores[some]))
                 y.append(str(label))
                 parts.append(part[rows[0]])
@@ -125,19 +159,22 @@ class _Pools:
         self.names = sorted(set(y))
         self.penalty = self._chosen()
 
-    def directions(self, left_out: int) -> NDArray[np.float32]:
-        """One direction for each label, [g, labels], without the guides of a part."""
-        return self._coefficients(self.part != left_out, self.penalty)
-
-    def _coefficients(self, rows: NDArray[np.bool_], penalty: float) -> NDArray[np.float32]:
-        model = self._fitted(rows, penalty)
+    def directions(self, left_out: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """One direction for each label, [g, labels], and its offset, without a part's guides."""
+        model = self._fitted(self.part != left_out, self.penalty)
+        own, offset = model.coef_, model.intercept_
+        if len(model.classes_) == 2:  # sklearn gives the odds of the second alone
+            own, offset = np.concatenate([-own, own]) / 2, np.concatenate([-offset, offset]) / 2
+        at = [self.names.index(name) for name in model.classes_]
         found = np.zeros((self.x.shape[1], len(self.names)), np.float32)
-        own = (
-            model.coef_ if len(model.classes_) > 2 else np.concatenate([-model.coef_, model.coef_])
-        )
-        for name, row in zip(model.classes_, own, strict=True):
-            found[:, self.names.index(name)] = row
-        return found
+        # A label that has no other guide is as likely as the least likely one.
+        offsets = np.full(len(self.names), offset.min(), np.float32)
+        found[:, at], offsets[at] = own.T, offset
+        return found, offsets
+
+    def fitted(self) -> Any:
+        """The regression on all guides."""
+        return self._fitted(np.ones(len(self.y), bool), self.penalty)
 
     def _fitted(self, rows: NDArray[np.bool_], penalty: float) -> Any:
         from sklearn.linear_model import LogisticRegression

@@ -1,4 +1,4 @@
-"""From a screen to a model of knock-outs with its figures: encoders, both steps of stage 1, scores.
+"""From a screen to a model of knock-outs with its figures: encoders, the steps of stage 1, scores.
 
 :func:`learn` trains on all folds but one, :func:`score` measures on that one beside the baselines,
 on the same pseudo-cells, single cells or images. The model that is kept is the one that was
@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from data.errors import BadInput
 from encoders.image.tokens import ImageEncoder
 from encoders.knockout.knocked import Calibration, KnockedOut
-from encoders.knockout.panel import MOST, pooled
+from encoders.knockout.panel import MOST, along, pooled
 from encoders.language import LanguageModel
 from training.images.data import TURNS, turns
 from training.knockout.baselines import Ranked, centroids, largest, regression
 from training.knockout.data import ImageScreen, Labels, Screen, folds, pools
-from training.knockout.panel import fit_panel
+from training.knockout.panel import fit_panel, guides_alike
+from training.knockout.start import point
 from training.knockout.train import (
     ExpressionSource,
     ImageSource,
@@ -32,19 +33,21 @@ from training.knockout.train import (
     Source,
     align,
     build,
-    name_targets,
     teach,
-    token_logits,
+    unread,
 )
 
-__all__ = ["Inputs", "alone", "calibrated", "image_tokens", "inputs_of", "learn", "score",
+__all__ = ["Inputs", "alike", "alone", "calibrated", "image_tokens", "inputs_of", "learn", "score",
            "through", "untrained"]  # fmt: skip
 
 DRAWN = 1_500
 """Pseudo-cells that the baselines learn from, drawn as the model's are."""
 
-CALIBRATING = 32
+CALIBRATING = 128
 """Training inputs that the calibration is fitted to; the language model reads them all."""
+
+TEMPERED = 1_000
+"""Training inputs that say how sure a panel may be."""
 
 SHRINK = 1e-4
 """Of the squared biases: there are nearly as many as inputs, and each input has all names."""
@@ -97,7 +100,8 @@ def learn(
     folder
         Of checkpoints.
     steps
-        Which of ``align`` and ``teach`` to do; none leaves the model untrained.
+        Which of ``align`` and ``teach`` to do; none leaves the model untrained. Expression starts
+        as its panel with either.
     seconds
         Time for ``teach``.
     show
@@ -129,10 +133,14 @@ def learn(
         raise BadInput("neither cells nor images were given; expected a screen to learn from")
     if len(sources) > 1:
         sources += _same_gene(sources)
-    model = build(language, widths, config, config.align.seed)
+    pointed = ("gene",) if screen is not None else ()
+    model = build(language, widths, config, config.align.seed, pointed)
     done = True
-    if "align" in steps:
-        align(model, sources, config, folder, show=show)
+    if pointed and steps:
+        point(model, labels["gene"], config.sharp)
+    pictured = [one for one in sources if isinstance(one, ImageSource)]
+    if "align" in steps and pictured:
+        align(model, pictured, config, folder, show=show)
     if "teach" in steps:
         done = teach(model, sources, config, folder, show=show, seconds=seconds).finished
     made = KnockedOut(model, labels, {}, panel, images[1] if images else None)
@@ -142,21 +150,42 @@ def learn(
 def calibrated(
     knocked: KnockedOut, sources: Sequence[Source], config: KnockoutConfig
 ) -> KnockedOut:
-    """With scales and biases that bring the language model's scores to the resampler's own.
+    """With scales and biases that bring the language model's scores to what was there before.
 
-    On training inputs the resampler alone gives each gene a probability, by the contrast that it
-    was trained with; a scale and a bias for each name are fitted to these (vector scaling, C. Guo
-    et al. 2017, arXiv:1706.04599).
+    On training inputs the panel, or the resampler alone, gives each name a probability; a scale and
+    a bias for each name are fitted to these (vector scaling, C. Guo et al. 2017, arXiv:1706.04599).
+    The panel's log odds are first multiplied by what makes them likeliest on training guides, which
+    it did not see.
     """
     found = {}
     for kind, source in zip(knocked.labels, sources, strict=False):
         draw = np.random.default_rng([config.align.seed, 3_000])
-        inputs, labels = source.draw(draw, CALIBRATING)
-        some = Inputs(inputs, np.zeros((len(labels), 0), np.float32), *(np.array(labels),) * 2)
-        own = alone(knocked, some, config)
+        inputs, _ = source.draw(draw, CALIBRATING)
         names, scores = replace(knocked, calibrations={}).log_probabilities(inputs)
-        found[kind] = _scaled(names, scores, own.scores / config.temperature)
+        wanted = unread(knocked.model, inputs, names, config.tokens).double().numpy()
+        assert isinstance(source, ExpressionSource | ImageSource)
+        if isinstance(source, ExpressionSource):
+            wanted = wanted * _temperature(source, draw)
+        else:
+            wanted = wanted / config.temperature
+        found[kind] = replace(_scaled(names, scores, wanted), prior=source.shares())
     return replace(knocked, calibrations=found)
+
+
+def _temperature(source: ExpressionSource, draw: np.random.Generator) -> float:
+    """What makes the panel's log odds of training inputs likeliest when multiplied by it."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    inputs, labels = source.draw(draw, TEMPERED)
+    odds = along(torch.stack([one["gene"] for one in inputs])).double().numpy()
+    right = np.array([source.names.index(one) for one in labels])
+
+    def loss(power: float) -> float:
+        own = log_softmax(np.exp(power) * odds, axis=1)[np.arange(len(right)), right]
+        return -float(own.mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x))
 
 
 def _scaled(
@@ -283,35 +312,52 @@ def through(knocked: KnockedOut, inputs: Inputs) -> Ranked:
 
 
 def alone(knocked: KnockedOut, inputs: Inputs, config: KnockoutConfig) -> Ranked:
-    """The resampler without the language model: nearest name in token space."""
+    """Without the language model: the panel's own ranking, or the nearest name of an image."""
     used = sorted({name for one in inputs.features for name in one})
     names = tuple(sorted({label for name in used for label in knocked.labels[name]}))
-    targets = name_targets(knocked.model.language, names, config.tokens)
-    with torch.inference_mode():
-        logits = torch.cat(
-            [
-                token_logits(knocked.model, inputs.features[i : i + 64], targets)
-                for i in range(0, len(inputs.features), 64)
-            ]
-        )
+    logits = torch.cat(
+        [
+            unread(knocked.model, inputs.features[i : i + 64], names, config.tokens)
+            for i in range(0, len(inputs.features), 64)
+        ]
+    )
     return Ranked(names, logits.double().numpy(), inputs.right, inputs.groups)
 
 
-def score(learnt: Inputs, test: Inputs, own: Mapping[str, Ranked]) -> dict[str, Ranked]:
-    """The rankings ``own`` beside the baselines', on the same test inputs."""
-    units = sorted(set(learnt.groups.tolist()), key=str)
-    # Every fourth guide of the training inputs chooses the regression's penalty.
-    held = np.isin(learnt.groups, np.array(units, dtype=learnt.groups.dtype)[::4])
-    fitted, _ = regression(
-        learnt.vectors, learnt.right, held, test.vectors, test.right, test.groups
+def alike(
+    knocked: KnockedOut, screen: Screen, held: int, test: Inputs, seed: int = 0, size: int = MOST
+) -> Ranked:
+    """The panel's own regression, all training guides alike: the baseline for expression."""
+    assert knocked.panel is not None
+    kept = folds(screen.labels, screen.guides) != held
+    scores = knocked.panel.scores(screen.values[kept], screen.genes)
+    names, logs = guides_alike(
+        scores, screen.labels[kept], screen.guides[kept], test.vectors, seed, size
     )
+    return Ranked(names, logs, test.right, test.groups)
+
+
+def score(
+    learnt: Inputs, test: Inputs, own: Mapping[str, Ranked], regressed: Ranked | None = None
+) -> dict[str, Ranked]:
+    """The rankings ``own`` beside the baselines', on the same test inputs.
+
+    ``regressed`` is the logistic regression where there is a better one (:func:`alike`).
+    """
+    if regressed is None:
+        units = sorted(set(learnt.groups.tolist()), key=str)
+        # Every fourth guide of the training inputs chooses the regression's penalty.
+        held = np.isin(learnt.groups, np.array(units, dtype=learnt.groups.dtype)[::4])
+        regressed, _ = regression(
+            learnt.vectors, learnt.right, held, test.vectors, test.right, test.groups
+        )
     return {
         **own,
         "largest class": largest(learnt.right, test.right, test.groups),
         "nearest centroid": centroids(
             learnt.vectors, learnt.right, test.vectors, test.right, test.groups
         ),
-        "logistic regression": fitted,
+        "logistic regression": regressed,
     }
 
 
@@ -319,5 +365,6 @@ def untrained(knocked: KnockedOut, config: KnockoutConfig) -> KnockedOut:
     """The same encoders before resamplers that were never trained: a control."""
     resamplers: Any = knocked.model.resamplers
     widths = {name: one.config.width_in for name, one in resamplers.items()}
-    model = build(knocked.model.language, widths, config, config.align.seed + 1_000)
+    pointed = [name for name, one in resamplers.items() if one.config.pointed]
+    model = build(knocked.model.language, widths, config, config.align.seed + 1_000, pointed)
     return replace(knocked, model=model, calibrations={})

@@ -116,4 +116,5 @@ def _panel(found: Spots, learnt: NDArray[np.bool_]) -> Panel:
     z = np.clip((x - mean) / deviation, -5, 5)
     main = PCA(COMPONENTS, svd_solver="full").fit(z)
     directions = main.components_.T / (z @ main.components_.T).std(0)
-    return Panel(found.genes, mean, deviation, directions.astype(np.float32))
+    offset = np.zeros(directions.shape[1], np.float32)
+    return Panel(found.genes, mean, deviation, directions.astype(np.float32), offset)

@@ -1,25 +1,33 @@
 """Which gene is knocked out: resamplers learn to tell it to a frozen language model.
 
-Two steps, both of them stage 1, in which neither encoders nor language model change:
+Stage 1, in which neither encoders nor language model change. Expression starts as its panel's log
+odds in words (:func:`training.knockout.start.point`); images start at random, and by
 
 :func:`align`
     in token space, a few milliseconds a step: the j-th soft token is drawn to the embedding of the
     j-th word piece of the gene's name (symmetric InfoNCE's rows, A. van den Oord et al. 2018,
     arXiv:1807.03748, over all names; what is right is the gene). Repeating what stands in the
     prompt is what a language model does unasked.
+
+Then, through the language model, both by
+
 :func:`teach`
-    through the language model: cross-entropy of ``The knocked out gene is {GENE}.`` after the
-    question, with the prefix forced.
+    expression: what the language model gives each answer after "The knocked out gene is" is drawn
+    to what the panel gives it (distillation, G. Hinton et al. 2015, arXiv:1503.02531). The panel of
+    a training guide never saw that guide, so that it is no surer than it will be of new ones.
+    Images: cross-entropy of ``The knocked out gene is {GENE}.``.
 
 Stage 2, low-rank layers of the language model and the resamplers together, is
 :mod:`training.knockout.tuning`. Expression is drawn as pseudo-cells of 1 to 50 cells of one guide,
-so that one model reads single cells and groups; images with their flips and turns.
+all guides alike, so that one model reads single cells and groups; images with their flips and
+turns.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,13 +38,15 @@ from numpy.typing import NDArray
 
 from data.errors import BadInput
 from encoders.image.resampler import Resampler, ResamplerConfig
+from encoders.knockout.answers import Answers
 from encoders.knockout.knocked import PREFIX, QUESTION, answer_of
 from encoders.knockout.multimodal import Asked, MultimodalModel
-from encoders.knockout.panel import MOST, pooled
+from encoders.knockout.panel import MOST, along, pooled
 from encoders.language import LanguageModel
 from training.instruct import loss_of
 from training.knockout.data import Labels
 from training.knockout.panel import FittedPanel
+from training.knockout.start import pieces
 from training.loop import History, LoopConfig, fit
 
 __all__ = [
@@ -49,7 +59,20 @@ __all__ = [
     "build",
     "name_targets",
     "teach",
+    "unread",
 ]
+
+
+LEFT_OUT = 6
+"""Every n-th training guide is kept from teaching, and tells when it was best."""
+
+DEVELOPED = 32
+"""Pseudo-cells of these guides, at each look."""
+
+FORM = 0.1
+"""Weight of saying an answer at all, beside saying the right one."""
+
+_RUNS = ("align", "teach", "teach_images")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +82,9 @@ class KnockoutConfig:
     Parameters
     ----------
     tokens
-        Soft tokens of each modality: the names of genes have two to four word pieces.
+        Soft tokens that say a name: the names of genes have two to four word pieces.
+    sharp
+        What the panel's log odds are multiplied by in each group of so many tokens.
     width, heads, dropout
         Of the resamplers.
     sizes
@@ -68,11 +93,15 @@ class KnockoutConfig:
         Inputs a step.
     temperature
         Of the contrast in token space, BioVERSE's.
-    align, teach
-        The two runs. A resampler is small beside its data: it is held back by weight decay.
+    taught
+        What the panel's log odds are multiplied by where the language model is drawn to them: most
+        are so small that beside them its own rounding would count.
+    align, teach, teach_images
+        The runs. A resampler is small beside its data: it is held back by weight decay.
     """
 
     tokens: int = 4
+    sharp: tuple[float, ...] = (8.0, 1.0)
     width: int = 128
     heads: int = 4
     dropout: float = 0.1
@@ -80,12 +109,19 @@ class KnockoutConfig:
     batch: int = 16
     align_batch: int = 64
     temperature: float = 0.07
+    taught: float = 2.0
     align: LoopConfig = field(
         default_factory=lambda: LoopConfig(
             steps=200, learning_rate=1e-3, weight_decay=0.1, warmup=0.05, threads=1
         )
     )
     teach: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            steps=60, learning_rate=1e-3, weight_decay=0.01, warmup=0.1, save_every=10,
+            develop_every=20, threads=1,
+        )
+    )  # fmt: skip
+    teach_images: LoopConfig = field(
         default_factory=lambda: LoopConfig(
             steps=15, learning_rate=5e-4, weight_decay=0.1, warmup=0.1, save_every=5, threads=1
         )
@@ -112,7 +148,7 @@ class Source(Protocol):
 
 
 class ExpressionSource:
-    """Pseudo-cells of a screen: a guide as likely as it has cells, then some of its cells."""
+    """Pseudo-cells of a screen: a guide, all alike, then some of its cells."""
 
     def __init__(
         self,
@@ -133,11 +169,24 @@ class ExpressionSource:
         """The labels that it has."""
         return tuple(sorted(set(self.labels)))
 
+    def shares(self) -> dict[str, float]:
+        """How many of the guides are of each label."""
+        own = [str(self.labels[rows[0]]) for rows in self.rows]
+        return {name: own.count(name) / len(own) for name in self.names}
+
+    def split(self, every: int) -> tuple[ExpressionSource, ExpressionSource]:
+        """Without every n-th guide, and these alone: teaching stops by what it does to them."""
+        kept = copy.copy(self)
+        left = copy.copy(self)
+        kept.rows = [rows for i, rows in enumerate(self.rows) if i % every]
+        left.rows = self.rows[::every]
+        return kept, left
+
     def cells(self, draw: np.random.Generator, n: int) -> list[NDArray[np.int64]]:
         """The cells of n pseudo-cells."""
         found = []
-        for cell in draw.integers(0, len(self.labels), n):
-            rows = self.rows[self.groups[cell]]
+        for guide in draw.integers(0, len(self.rows), n):
+            rows = self.rows[guide]
             size = min(int(draw.choice(self.sizes)), len(rows))
             found.append(draw.choice(rows, size, replace=False))
         return found
@@ -158,7 +207,9 @@ class ExpressionSource:
 
     def digest(self) -> str:
         """Of the scores, the directions and the labels."""
-        found = hashlib.sha256(self.scores.tobytes() + self.fitted.panel.directions.tobytes())
+        panel = self.fitted.panel
+        found = hashlib.sha256(self.scores.tobytes() + panel.directions.tobytes())
+        found.update(panel.offset.tobytes())
         found.update("\x1f".join(map(str, self.labels)).encode() + self.groups.tobytes())
         return found.hexdigest()[:16]
 
@@ -183,6 +234,10 @@ class ImageSource:
         found = [{"image": torch.from_numpy(self.tokens[i, v])}
                  for i, v in zip(which, turned, strict=True)]  # fmt: skip
         return found, [str(self.labels[i]) for i in which]
+
+    def shares(self) -> dict[str, float]:
+        """How many of the images are of each label."""
+        return {name: float((self.labels == name).mean()) for name in self.names}
 
     def digest(self) -> str:
         """Of the tokens and the labels."""
@@ -232,16 +287,24 @@ class PairedSource:
 
 
 def build(
-    language: LanguageModel, widths: Mapping[str, int], config: KnockoutConfig, seed: int = 0
+    language: LanguageModel,
+    widths: Mapping[str, int],
+    config: KnockoutConfig,
+    seed: int = 0,
+    pointed: Collection[str] = (),
 ) -> MultimodalModel:
-    """A new model with a resampler for each modality of ``widths`` (that of its features)."""
+    """A new model with a resampler for each modality of ``widths`` (that of its features).
+
+    Those in ``pointed`` get a pointer, and tokens for each of ``config.sharp``.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         resamplers = {
             name: Resampler(
                 ResamplerConfig(
-                    width, language.width, config.tokens, config.width, config.heads, 1,
-                    config.dropout, language.scale,
+                    width, language.width,
+                    config.tokens * (len(config.sharp) if name in pointed else 1),
+                    config.width, config.heads, 1, config.dropout, language.scale, name in pointed,
                 )
             )
             for name, width in widths.items()
@@ -250,15 +313,8 @@ def build(
 
 
 def name_targets(language: LanguageModel, names: Sequence[str], tokens: int) -> torch.Tensor:
-    """The embeddings of the first word pieces of each name, then of the end, [c, tokens, w]."""
-    end = language.tokenizer.eos_token_id
-    rows = []
-    for name in names:
-        ids = language.tokens(f" {name}")[:tokens]
-        rows.append(ids + [end] * (tokens - len(ids)))
-    with torch.no_grad():
-        found = language.words(torch.tensor(rows, device=language.device)).float()
-    return torch.nn.functional.normalize(found, dim=-1)
+    """The directions of the first word pieces of each name, then of the end, [c, tokens, w]."""
+    return torch.nn.functional.normalize(pieces(language, names, tokens), dim=-1)
 
 
 def token_logits(
@@ -275,11 +331,29 @@ def token_logits(
         if rows:
             soft = model.soft(name, [inputs[i][name] for i in rows])
             near = torch.nn.functional.normalize(soft.float(), dim=-1)
-            found = torch.einsum("bkw,ckw->bc", near, targets) / targets.shape[1]
+            # Each group of tokens says a name.
+            groups = near.reshape(len(rows), -1, targets.shape[1], near.shape[-1])
+            found = torch.einsum("bgkw,ckw->bgc", groups, targets).mean(1) / targets.shape[1]
             at = torch.tensor(rows, device=targets.device)
             total = total.index_add(0, at, found)
             count = count.index_add(0, at, torch.ones_like(found[:, :1]))
     return total / count.clamp(min=1)
+
+
+def unread(
+    model: MultimodalModel,
+    inputs: Sequence[Mapping[str, torch.Tensor]],
+    names: Sequence[str],
+    tokens: int,
+) -> torch.Tensor:
+    """How each name is ranked before the language model reads, [b, c].
+
+    By the panel's log odds, or in token space where there is an image.
+    """
+    if all(set(one) == {"gene"} for one in inputs) and _pointed(model, "gene"):
+        return along(torch.stack([one["gene"] for one in inputs]))
+    with torch.inference_mode():
+        return token_logits(model, inputs, name_targets(model.language, names, tokens))
 
 
 def contrast(
@@ -316,7 +390,10 @@ def align(
     """Draw soft tokens to the words of the right names; the model is changed in place."""
     names = sorted({name for one in sources for name in one.names})
     targets = name_targets(model.language, names, config.tokens)
-    own = {n: p for n, p in model.named_parameters() if n.startswith("resamplers")}
+    own = {
+        name: one for name, one in model.named_parameters()
+        if name.startswith("resamplers") and not _pointed(model, name.split(".")[1])
+    }  # fmt: skip
 
     def step(batch: int) -> torch.Tensor:
         return contrast(model, sources, names, targets, config, batch)
@@ -333,28 +410,79 @@ def teach(
     show: bool = False,
     seconds: float | None = None,
 ) -> History:
-    """Cross-entropy of the answer through the frozen language model; changed in place.
+    """Through the frozen language model; changed in place.
 
-    The contrast goes on beside it: without it the few steps that a processor can afford through
-    the language model undo more than they teach (docs/experiments/knockout.md).
+    Of expression every sixth guide is left out: the parameters that are kept are those with which
+    the language model is nearest to the panel on these. Beside the cross-entropy of images the
+    contrast goes on: without it the few steps that a processor can afford through the language
+    model undo more than they teach (docs/experiments/knockout.md).
     """
     model.language.model.requires_grad_(False)
-    names = sorted({name for one in sources for name in one.names})
-    targets = name_targets(model.language, names, config.tokens)
+    expression = {i: one for i, one in enumerate(sources) if isinstance(one, ExpressionSource)}
+    loop = config.teach if expression else config.teach_images
+    shown = [one for one in sources if isinstance(one, ImageSource | PairedSource)]
+    names = sorted({name for one in shown for name in one.names})
+    targets = name_targets(model.language, names, config.tokens) if shown else None
+    trees = {i: Answers(model.language, [answer_of(name) for name in one.names])
+             for i, one in expression.items()}  # fmt: skip
+    halves = {i: one.split(LEFT_OUT) for i, one in expression.items()}
 
     def step(batch: int) -> torch.Tensor:
-        source = sources[batch % len(sources)]
-        draw = np.random.default_rng([config.teach.seed, batch, 1_000])
-        inputs, labels = source.draw(draw, config.batch)
+        place = batch % len(sources)
+        draw = np.random.default_rng([loop.seed, batch, 1_000])
+        if place in halves:
+            inputs, _ = halves[place][0].draw(draw, config.batch)
+            return distance(model, trees[place], inputs, config.taught)
+        inputs, labels = sources[place].draw(draw, config.batch)
         asked = [
             Asked(QUESTION, one, (), PREFIX, answer_of(label))
             for one, label in zip(inputs, labels, strict=True)
         ]
         learnt = loss_of(model.language, model.assemble(asked))
-        return learnt + contrast(model, sources, names, targets, config, 100_000 + batch)
+        if targets is None:
+            return learnt
+        return learnt + contrast(model, shown, names, targets, config, 100_000 + batch)
+
+    def develop() -> float:
+        total = 0.0
+        model.eval()
+        with torch.inference_mode():
+            for place, (_, left) in halves.items():
+                draw = np.random.default_rng([loop.seed, 4_000])
+                inputs, _ = left.draw(draw, DEVELOPED)
+                total -= float(distance(model, trees[place], inputs, config.taught))
+        model.train()
+        return total
 
     own = dict(model.named_parameters())
-    return _run(model, own, step, config.teach, sources, config, folder, "teach", show, seconds)
+    return _run(model, own, step, loop, sources, config, folder, "teach", show, seconds,
+                develop if loop.develop_every and halves else None)  # fmt: skip
+
+
+def distance(
+    model: MultimodalModel,
+    answers: Answers,
+    inputs: Sequence[Mapping[str, torch.Tensor]],
+    taught: float,
+) -> torch.Tensor:
+    """How far what the language model gives the answers is from what the panel gives them.
+
+    The mean square of the differences of centred log probabilities (the limit of distillation at
+    high temperatures), the divergence, and a little of how unlikely any of the answers is.
+    """
+    scores = answers.scores(model.assemble([Asked(QUESTION, one, (), PREFIX) for one in inputs]))
+    wanted = taught * along(torch.stack([one["gene"] for one in inputs]).to(scores.among))
+    apart = (scores.among - scores.among.mean(1, keepdim=True)
+             - wanted + wanted.mean(1, keepdim=True))  # fmt: skip
+    divergence = torch.nn.functional.kl_div(
+        scores.among, wanted.log_softmax(-1), reduction="batchmean", log_target=True
+    )
+    return apart.pow(2).mean() / 4 + divergence - FORM * scores.free.logsumexp(1).mean()
+
+
+def _pointed(model: MultimodalModel, name: str) -> bool:
+    resampler = model.resamplers[name]
+    return isinstance(resampler, Resampler) and resampler.config.pointed
 
 
 def _run(
@@ -368,10 +496,11 @@ def _run(
     name: str,
     show: bool,
     seconds: float | None = None,
+    develop: Any = None,
 ) -> History:
     if not sources:
         raise BadInput("there is nothing to learn from; expected cells or images of a screen")
-    options = {k: v for k, v in asdict(config).items() if k not in ("align", "teach")}
+    options = {k: v for k, v in asdict(config).items() if k not in _RUNS}
     about = {
         "stage": name,
         "config": options,
@@ -383,7 +512,7 @@ def _run(
     try:
         return fit(
             parameters, step, lambda number: number, loop, folder / name if folder else None,
-            about=about, show=show, seconds=seconds,
+            develop=develop, about=about, show=show, seconds=seconds,
         )  # fmt: skip
     finally:
         model.eval()

@@ -38,7 +38,7 @@ from kg.neighbours import neighbourhood
 from kg.terms import INVOLVED_IN, LOCATED_IN
 from training import instruct
 from training.instruct import InstructConfig, add_lora, loss_of
-from training.knockout.train import KnockoutConfig, Source, digest_of, name_targets, token_logits
+from training.knockout.train import KnockoutConfig, Source, digest_of, unread
 from training.loop import History, LoopConfig, fit
 
 if TYPE_CHECKING:
@@ -171,10 +171,8 @@ def ranks_of(
     names: Sequence[str],
     tokens: int,
 ) -> list[int]:
-    """Where stage 1 ranks the right gene, in token space."""
-    targets = name_targets(model.language, names, tokens)
-    with torch.inference_mode():
-        logits = token_logits(model, inputs, targets)
+    """Where stage 1 ranks the right gene before the language model reads."""
+    logits = unread(model, inputs, names, tokens)
     own = logits[torch.arange(len(genes)), [list(names).index(one) for one in genes]]
     return (1 + (logits > own.unsqueeze(1)).sum(1)).tolist()
 
