@@ -319,15 +319,11 @@ class SoftTokenModel(nn.Module):
         str
             The sha256 of the tensors.
         """
-        document = {
-            "version": _VERSION,
-            "projector": self.projector.document(),
-            "marks": list(MARKS),
-            "language": self.language.identity,
-            "encoder": dict(encoder),
-            "about": dict(about or {}),
-        }
-        return checkpoint.save(folder, _NAME, self.state_dict(), document)
+        return checkpoint.save_module(
+            folder, _NAME, self, {"projector": self.projector.document(), "marks": list(MARKS)},
+            version=_VERSION, about=about,
+            made_for={"language": self.language.identity, "encoder": dict(encoder)},
+        )  # fmt: skip
 
     @classmethod
     def load(
@@ -357,24 +353,22 @@ class SoftTokenModel(nn.Module):
             When the files cannot be used, or were made for another language model or encoder:
             one line that names both sides.
         """
-        tensors, document = checkpoint.load(folder, _NAME)
-        checkpoint.expect(document, {"version": _VERSION}, str(folder), "train it again")
-        to_do = "name the model that it was trained with, or train again: celloquy train align"
-        checkpoint.expect(document["language"], language.identity, f"the adapter {folder}", to_do)
-        checkpoint.expect(
-            document["encoder"], encoder or {}, f"the adapter {folder}",
-            "use the encoder that it was trained with",
-        )  # fmt: skip
-        try:
+
+        def make(document: Mapping[str, Any]) -> SoftTokenModel:
             projector = Projector(ProjectorConfig(**document["projector"]))
-            if lora and (folder / LORA).is_dir():
-                language = with_lora(language, folder / LORA)
-            made = cls(language, projector)
-            made.load_state_dict(tensors)
-        except (TypeError, KeyError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise BadFile(f"the adapter {folder} does not fit its own document: {reason}") from None
-        return made.eval()
+            tuned = lora and (folder / LORA).is_dir()
+            return cls(with_lora(language, folder / LORA) if tuned else language, projector)
+
+        to_do = "name the model that it was trained with, or train again: celloquy train align"
+        same = "use the encoder that it was trained with"
+        made, _ = checkpoint.load_module(
+            folder, _NAME, make, what="adapter", version=_VERSION,
+            made_for={
+                "language": checkpoint.MadeFor(language.identity, to_do),
+                "encoder": checkpoint.MadeFor(encoder or {}, same),
+            },
+        )  # fmt: skip
+        return made
 
 
 def with_lora(language: LanguageModel, folder: Path) -> LanguageModel:

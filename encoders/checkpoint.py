@@ -1,9 +1,10 @@
 """Tensors and what they mean, in a folder: one safetensors file and one JSON file.
 
-Gives :func:`save` and :func:`load`. The JSON names the hash of the tensors, so that a file that
-was exchanged or cut short is refused; both files are put in place whole, and one that was made for
-something else is refused by :func:`expect` in one line that names both sides. No pickled object is
-ever read or written.
+Gives :func:`save` and :func:`load`, and :func:`save_module` and :func:`load_module` for a module
+that was made for something: a language model, an encoder. The JSON names the hash of the tensors,
+so that a file that was exchanged or cut short is refused; both files are put in place whole, and
+one that was made for something else is refused by :func:`expect` in one line that names both sides.
+No pickled object is ever read or written.
 """
 
 from __future__ import annotations
@@ -11,16 +12,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from data.errors import BadFile
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
-__all__ = ["digest", "expect", "load", "save"]
+__all__ = ["MadeFor", "digest", "expect", "load", "load_module", "save", "save_module"]
+
+_M = TypeVar("_M", bound="nn.Module")
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFor:
+    """What a module is opened beside: the fields that tell it from others, and what to do else."""
+
+    identity: Mapping[str, Any]
+    to_do: str
 
 
 def save(
@@ -93,6 +106,93 @@ def expect(found: Mapping[str, Any], expected: Mapping[str, Any], what: str, to_
         here = ", ".join(f"{key} {found.get(key)}" for key in other)
         there = ", ".join(f"{key} {expected[key]}" for key in other)
         raise BadFile(f"{what} is for {here}; expected {there}; {to_do}")
+
+
+def save_module(
+    folder: Path,
+    name: str,
+    module: nn.Module,
+    own: Mapping[str, Any],
+    *,
+    version: int,
+    made_for: Mapping[str, Mapping[str, Any]],
+    about: Mapping[str, Any] | None = None,
+) -> str:
+    """Write a module's tensors and what it is.
+
+    Parameters
+    ----------
+    folder, name
+        As in :func:`save`.
+    module
+        Whose parameters and buffers are kept.
+    own
+        What it is built from again.
+    version
+        Of the format.
+    made_for
+        The identity of each of the things that it works with, by field: ``language``, ``encoder``.
+    about
+        What else the document shall say: data, seed, figures.
+
+    Returns
+    -------
+    str
+        The sha256 of the tensors' file.
+    """
+    document = {"version": version, **own, **made_for, "about": dict(about or {})}
+    return save(folder, name, module.state_dict(), document)
+
+
+def load_module(
+    folder: Path,
+    name: str,
+    make: Callable[[Mapping[str, Any]], _M],
+    *,
+    what: str,
+    version: int,
+    made_for: Mapping[str, MadeFor],
+) -> tuple[_M, dict[str, Any]]:
+    """Read what :func:`save_module` wrote.
+
+    Parameters
+    ----------
+    folder, name
+        As in :func:`save`.
+    make
+        Builds the module from its document; the tensors are put in afterwards.
+    what
+        What it is to a reader: "adapter".
+    version
+        Of the format.
+    made_for
+        What it is opened beside, by the field of the document. Only the fields of an identity that
+        are given are compared: an empty one accepts any.
+
+    Returns
+    -------
+    tuple
+        The module, in evaluation mode, and its document.
+
+    Raises
+    ------
+    BadFile
+        When the files cannot be used, or were made for something else: one line with both sides.
+    """
+    tensors, document = load(folder, name)
+    expect(document, {"version": version}, str(folder), "train it again")
+    for field, other in made_for.items():
+        found = document.get(field)
+        if not isinstance(found, dict):
+            raise BadFile(f"the {what} {folder} does not say its {field}; train it again")
+        expect(found, other.identity, f"the {what} {folder}", other.to_do)
+    try:
+        made = make(document)
+        made.load_state_dict(tensors)
+    except (TypeError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BadFile(f"the {what} {folder} does not fit its own document: {reason}") from None
+    return made.eval(), document
 
 
 def digest(content: bytes) -> str:

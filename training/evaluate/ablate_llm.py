@@ -1,7 +1,7 @@
 """What an alignment owes to each of its parts: trained anew without it, over seeds.
 
-``python -m training.evaluate.ablate_llm WHAT --data FOLDER [--seeds N] [--steps N] [--sample N]``;
-WHAT:
+``python -m training.evaluate.ablate_llm WHAT --data FOLDER [--seeds N] [--steps N] [--sample N]
+[--run FOLDER]``; WHAT:
 
 * positives: the original target (identity), the same label, and three graded by the ontology; all
   against the texts of the batch, two cells a label, so that the original is as it was;
@@ -9,10 +9,12 @@ WHAT:
   one a token;
 * texts: label, with definition; and without centring;
 * bt: with and without the trainable token, aligned in the contextual space (slow: every step goes
-  through the language model).
+  through the language model);
+* objectives: token, contextual and autoregressive, with the same batches of eight cells from the
+  same random weights.
 
-Scored as in :mod:`training.evaluate.llm`, restricted to a set's own types: R@1 and Lin, mean and
-standard deviation over the seeds of training.
+Scored as in :mod:`training.evaluate.llm`, restricted to a set's own types: R@1, AUROC and Lin, mean
+and standard deviation over the seeds of training. With ``--run`` a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ABLATIONS", "ablate", "main"]
 
+_SAVE_EVERY = 20
+
 _BATCH = AlignConfig(bank=False)
 _RANDOM = AlignConfig(ridge=None, temperature=TEMPERATURE)
 _CONTEXT = replace(_RANDOM, objective="contextual", batch=8)
@@ -66,6 +70,11 @@ ABLATIONS: Mapping[str, Mapping[str, AlignConfig]] = {
         "texts of the batch": AlignConfig(bank=False),
     },
     "bt": {"with [Bt]": _CONTEXT, "without [Bt]": replace(_CONTEXT, bt=False)},
+    "objectives": {
+        "token": replace(_CONTEXT, objective="token"),
+        "contextual": _CONTEXT,
+        "autoregressive": replace(_CONTEXT, objective="autoregressive"),
+    },
 }
 """Configs by the name of the ablation and of the variant."""
 
@@ -79,10 +88,26 @@ def ablate(
     steps: int,
     only: Collection[str] = (),
     sample: int = 0,
+    run: Path | None = None,
 ) -> Report:
     """Train every variant, or those of ``only``, with every seed and score it.
 
-    ``sample`` is of how many cells of each set, 0 for all.
+    Parameters
+    ----------
+    what
+        Which ablation.
+    bench
+        What is trained and scored on.
+    language
+        The language model.
+    seeds, steps
+        How many runs of a variant, and how long each is.
+    only
+        Names of variants; all where it is empty.
+    sample
+        Cells of each set that are scored; 0 for all.
+    run
+        Folder of checkpoints, below which each run has its own; None to keep nothing.
     """
     material = bench.material
     report = Report("llm", versions=versions("torch", "transformers"))
@@ -95,18 +120,18 @@ def ablate(
         for seed in range(seeds):
             loop = LoopConfig(
                 steps, learning_rate=config.loop.learning_rate, develop_every=steps, seed=seed,
-                threads=config.loop.threads,
+                threads=config.loop.threads, save_every=_SAVE_EVERY if run else 0,
             )  # fmt: skip
             made, history = align(
                 language, material.cells, texts, material.hierarchy, replace(config, loop=loop),
-                unseen=material.unseen,
+                run / what / name / str(seed) if run else None, unseen=material.unseen,
             )  # fmt: skip
             found.setdefault("development types: MRR", []).append(history.best)
             for whole in bench.sets:
                 some = whole.sample(sample)[0] if sample else whole
                 terms = bench.terms(some.own)
                 rank = bench.rank(some, some.own, made.expected(some.vectors, terms, bench.tree))
-                for figure, value in (("R@1", rank.r1), ("Lin", rank.lin)):
+                for figure, value in (("R@1", rank.r1), ("AUROC", rank.auroc), ("Lin", rank.lin)):
                     found.setdefault(f"{some.name}: {figure}", []).append(value)
         for figure, values in found.items():
             spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
@@ -126,11 +151,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--only", nargs="*", default=(), help="names of variants")
     parser.add_argument("--sample", type=int, default=0, help="cells of each set; 0: all")
+    parser.add_argument("--run", type=Path, help="folder of checkpoints, to go on from")
     given = parser.parse_args(arguments)
     bench = Bench(given.data, gather((), given.data), CellEncoder.shipped())
     report = ablate(
         given.what, bench, load("local"), seeds=given.seeds, steps=given.steps, only=given.only,
-        sample=given.sample,
+        sample=given.sample, run=given.run,
     )  # fmt: skip
     sys.stdout.write(report.table() + "\n")
     return 0
