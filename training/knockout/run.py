@@ -155,7 +155,8 @@ def calibrated(
     On training inputs the panel, or the resampler alone, gives each name a probability; a scale and
     a bias for each name are fitted to these (vector scaling, C. Guo et al. 2017, arXiv:1706.04599).
     The panel's log odds are first multiplied by what makes them likeliest on training guides, which
-    it did not see.
+    it did not see. They get a scale alone: the language model was taught all of them, and biases
+    from so few inputs undo the order of the names that are less likely (measured).
     """
     found = {}
     for kind, source in zip(knocked.labels, sources, strict=False):
@@ -168,7 +169,8 @@ def calibrated(
             wanted = wanted * _temperature(source, draw)
         else:
             wanted = wanted / config.temperature
-        found[kind] = replace(_scaled(names, scores, wanted), prior=source.shares())
+        biased = not isinstance(source, ExpressionSource)
+        found[kind] = replace(_scaled(names, scores, wanted, biased), prior=source.shares())
     return replace(knocked, calibrations=found)
 
 
@@ -189,9 +191,12 @@ def _temperature(source: ExpressionSource, draw: np.random.Generator) -> float:
 
 
 def _scaled(
-    names: Sequence[str], scores: NDArray[np.float64], wanted: NDArray[np.float64]
+    names: Sequence[str],
+    scores: NDArray[np.float64],
+    wanted: NDArray[np.float64],
+    biased: bool,
 ) -> Calibration:
-    """The scale and the biases with which scores say what is wanted, by cross-entropy."""
+    """The scale, and the biases, with which scores say what is wanted, by cross-entropy."""
     from scipy.optimize import minimize
     from scipy.special import log_softmax, softmax
 
@@ -201,7 +206,8 @@ def _scaled(
         logits = np.exp(x[0]) * scores + x[1:]
         off = (np.exp(log_softmax(logits, axis=1)) - target) / len(scores)
         value = -(target * log_softmax(logits, axis=1)).sum() / len(scores)
-        gradient = np.concatenate([[(off * np.exp(x[0]) * scores).sum()], off.sum(0)])
+        shifts = off.sum(0) * biased  # without biases they stay where they start, at 0
+        gradient = np.concatenate([[(off * np.exp(x[0]) * scores).sum()], shifts])
         return value + SHRINK * float((x[1:] ** 2).sum()), gradient + np.r_[0, 2 * SHRINK * x[1:]]
 
     fitted = minimize(loss, np.zeros(len(names) + 1), jac=True, method="L-BFGS-B").x
