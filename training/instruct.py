@@ -3,10 +3,9 @@
 Projector, [Bt] and marks of an aligned model (:mod:`training.align`) are frozen by default; thin
 layers of low rank (E. Hu et al. 2021, arXiv:2106.09685; r 8, alpha 16, dropout .05) are put on the
 query, key, value and output products of the language model and trained on the answers of
-:mod:`training.instruction_data`. The loss sees no prompt and no padding. Two steps in
-thirteen are plain text, definitions of ontology terms, on which the model is held to what it said
-before: the divergence of its words from those of the model as published. So it does not forget how
-to write.
+:mod:`training.instruction_data`. The loss sees no prompt and no padding. One step in ten
+is plain text, definitions of ontology terms, on which the model is held to what it said before: the
+divergence of its words from those of the model as published. So it does not forget how to write.
 
 Steps alternate between talks, facts, cells and plain text, which pads least. A talk is one list of
 facts with several questions that differ in nothing else: three times the answers for the tokens.
@@ -51,7 +50,11 @@ __all__ = [
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
 """The original adapts query and value alone; on a model this small all four are affordable."""
 
-_PATTERN = "TTCTPTCTTFCTP"
+_PATTERN = "CTCCTCPCTCCTCCTPCTCC"
+
+_SORTED = 4
+"""Batches that are drawn at once and sorted by length, of which one is taken: every item has the
+same chance, and there is little padding."""
 
 _MARK = -1  # in a row of ids: [ANSWER], the last of the marks
 
@@ -70,6 +73,10 @@ class InstructConfig:
         The most tokens of a prompt with its answer; facts are cut, never the question.
     projector
         Also train projector, [Bt] and marks.
+    blend
+        Share of the cells in training that are mixed with a cell of another type, of which they
+        keep more than half: what a model sees of a type that it was never shown lies between those
+        that it was, and there it is to write a name as well.
     pattern
         Kinds of steps in turn: T talks on one list of facts, F facts, C cells, P plain text.
     loop
@@ -87,10 +94,11 @@ class InstructConfig:
     talk_batch: int = 4
     limit: int = 128
     projector: bool = False
+    blend: float = 0.5
     pattern: str = _PATTERN
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=520, learning_rate=1e-3, weight_decay=0.0, warmup=0.05, save_every=20
+            steps=1260, learning_rate=1e-3, weight_decay=0.0, warmup=0.05, save_every=20
         )
     )
 
@@ -241,7 +249,9 @@ class Instructions:
         draw = random.Random(f"{config.loop.seed} {number}")  # noqa: S311 - nothing secret
         wanted = config.pattern[number % len(config.pattern)]
         pool, size = next(pools[k] for k in (wanted, "T", "F", "C", "P") if pools[k][0])
-        return draw.choices(pool, k=size)
+        drawn = sorted(draw.choices(pool, k=_SORTED * size), key=_length)
+        start = size * draw.randrange(_SORTED)
+        return drawn[start : start + size]
 
     def vectors(self, items: Sequence[Item], draw: random.Random) -> torch.Tensor | None:
         """A cell of each type asked about, [cells, dimension], or None."""
@@ -250,6 +260,29 @@ class Instructions:
             return None
         rows = [draw.choice(self.rows[term]) for term in asked]
         return torch.from_numpy(self.cells.vectors[np.array(rows)])
+
+
+def _length(one: str | Item | list[Item]) -> int:
+    """Characters of a text, an item, or a talk."""
+    if isinstance(one, str):
+        return len(one)
+    if isinstance(one, Item):
+        return len(one.facts) + len(one.question) + len(one.answer)
+    return len(one[0].facts) + sum(len(item.question) + len(item.answer) for item in one)
+
+
+def blended(vectors: torch.Tensor, share: float, draw: random.Random) -> torch.Tensor:
+    """A share of the vectors mixed with that of another of the batch, [cells, dimension].
+
+    Each keeps more than half of its own, and its length.
+    """
+    n = len(vectors)
+    weights = [draw.uniform(0.5, 1.0) if draw.random() < share else 1.0 for _ in range(n)]
+    own = torch.tensor(weights, dtype=vectors.dtype).unsqueeze(1)  # [cells, 1]
+    mixed = own * vectors + (1 - own) * vectors[draw.sample(range(n), n)]
+    norm = mixed.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    found: torch.Tensor = mixed * vectors.norm(dim=1, keepdim=True) / norm
+    return found
 
 
 def plain_batch(language: LanguageModel, texts: Sequence[str], limit: int) -> Assembled:
@@ -395,6 +428,8 @@ def instruct(
         # The loop seeds torch by the step's number: the same cells are drawn after a kill.
         draw = random.Random(int(torch.randint(1 << 30, (1,))))  # noqa: S311 - nothing secret
         vectors = batches.vectors(batch, draw)
+        if vectors is not None:
+            vectors = blended(vectors, config.blend, draw)
         return loss_of(tuned, made.assemble(prompts(batch), vectors, limit=config.limit))
 
     def score() -> float:

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from encoders.adapter import BIO
 from encoders.labels import naming
 from kg.backoff import Hierarchy
 from kg.terms import Curie
 from training.holdout import split_of_term
+from training.instruction_wordings import DEV, KEPT, MORE, WORDINGS
 
 __all__ = [
     "ABSTAIN",
@@ -71,47 +71,6 @@ KINDS: Mapping[Kind, float] = {
     "fact_parent": 0.06, "fact_marker": 0.08, "certainty": 0.04, "abstain": 0.09,
 }  # fmt: skip
 """Share of each kind; talks (:meth:`Writer.conversation`) add questions of yes or no."""
-
-_WORDINGS: Mapping[str, tuple[str, ...]] = {
-    "yes_no": (
-        "Is {a} a {b}?",
-        "Is every {a} a {b}?",
-        "Is {a} a kind of {b}?",
-        "Is it true that {a} is a {b}?",
-        "Do these facts make {a} a {b}?",
-    ),
-    "type": (
-        f"What cell type is this? {BIO}",
-        f"{BIO} Which type of cell is it?",
-        f"Name the type of this cell: {BIO}",
-        f"{BIO} What is this cell?",
-    ),
-    "parent": (
-        f"Which broader type does this cell belong to? {BIO}",
-        f"{BIO} What is this cell a kind of?",
-    ),
-    "markers": (f"Which genes mark this cell? {BIO}", f"{BIO} Name markers of this cell."),
-    "member": (f"Is this a {{b}}? {BIO}", f"{BIO} Is this cell a {{b}}?"),
-    "choice": (
-        f"Is this a {{a}} or a {{b}}? {BIO}",
-        f"{BIO} Which of the two is it: {{a}} or {{b}}?",
-    ),
-    "fact_parent": ("What is {a} a kind of?", "Which type is directly above {a}?"),
-    "fact_marker": ("Which gene marks {a}?", "Name a marker of {a}."),
-    "certainty": ("How sure is it that this is a {a}?", "What is the confidence in {a}?"),
-}
-_KEPT: Mapping[str, tuple[str, ...]] = {
-    "yes_no": ("Would {a} count as a {b}?", "Does {a} belong to {b}?"),
-    "type": (f"Tell me which cell type this is. {BIO}",),
-    "parent": (f"Under which type does this cell fall? {BIO}",),
-    "markers": (f"Which markers does this cell have? {BIO}",),
-    "member": (f"Does this cell belong to {{b}}? {BIO}",),
-    "choice": (f"Decide between {{a}} and {{b}}. {BIO}",),
-    "fact_parent": ("Name the direct parent of {a}.",),
-    "fact_marker": ("Give one gene that marks {a}.",),
-    "certainty": ("What is the probability of {a}?",),
-}
-"""Wordings of the test split alone; a third of its items is asked in them."""
 
 _ROOT = "CL:0000000"
 _WORDS = 5  # of a label: longer ones are descriptions
@@ -235,8 +194,10 @@ class Writer:
         return self.random.choice(others) if others else None
 
     def _wording(self, kind: str) -> str:
-        kept = self.split == "test" and self.random.random() < 1 / 3
-        return self.random.choice((_KEPT if kept else _WORDINGS)[kind])
+        if self.split == "train":
+            return self.random.choice((*WORDINGS[kind], *MORE[kind]))
+        own = KEPT if self.split == "test" else DEV
+        return self.random.choice((own if self.random.random() < 1 / 3 else WORDINGS)[kind])
 
     # --- yes or no ---
 
@@ -321,7 +282,52 @@ class Writer:
         question = self._wording("fact_parent").format(a=self.label(term))
         return Item(kind, question, answer, term, scene.facts)
 
+    def reading(self, turns: int = 6) -> list[Item]:
+        """Several questions on one list of markers, parents or degrees of certainty.
+
+        A third asks what the list does not say: of a type that is not there, or of one that is
+        there with something else. May be empty.
+        """
+        relation: Kind = self.random.choice(("fact_marker", "fact_parent", "certainty"))
+        pool = self.marked if relation == "fact_marker" else self.terms
+        if len(pool) < 4:
+            return []
+        told = self.random.sample(pool, self.random.choice((2, 3, 3)))
+        said = [self._said(relation, one) for one in told]
+        facts = " ".join(f"[E{i}] {line}" for i, (line, _) in enumerate(said, 1))
+        found: list[Item] = []
+        for _ in range(turns):
+            place = self.random.randrange(len(told))
+            kind, term, answer = relation, told[place], f"{said[place][1]} [E{place + 1}]."
+            asked = relation
+            if self.random.random() < 1 / 3:
+                kind, answer = "abstain", ABSTAIN
+                if self.random.random() < 0.5:
+                    term = self.random.choice(pool)
+                    if self.label(term) in facts:
+                        continue
+                else:
+                    others: list[Kind] = ["fact_marker", "fact_parent", "certainty"]
+                    asked = self.random.choice([one for one in others if one != relation])
+            question = self._wording(asked).format(a=self.label(term))
+            item = Item(kind, question, answer, term, facts)
+            if self.fits(f"{facts} {question}") and all(question != i.question for i in found):
+                found.append(item)
+        return found
+
     # --- the other kinds ---
+
+    def _said(self, relation: Kind, term: Curie) -> tuple[str, str]:
+        """What is said of a type, and the answer when it is asked for."""
+        label = self.label(term)
+        if relation == "certainty":
+            share = f"{self.random.randint(1, 99)} %"
+            return f"{label}: {share}.", share
+        if relation == "fact_parent":
+            parent = self.label(sorted(self._up(term))[0])
+            return f"{label} is a {parent}.", parent
+        gene = self.random.choice(list(self.markers[term])[:8])
+        return f"{gene} is a marker of {label}.", gene
 
     def item(self, kind: Kind) -> Item | None:
         """One item of a kind; None where what was drawn allows none."""
@@ -372,19 +378,7 @@ class Writer:
             return None
         term = self.random.choice(pool)
         others = [one for one in self.random.sample(pool, 2) if one != term]
-        lines: list[tuple[str, str]] = []  # what is said, and the answer if it is of the term
-        if kind == "certainty":
-            for one in [term, *others]:
-                share = self.random.randint(1, 99)
-                lines.append((f"{self.label(one)}: {share} %.", f"{share} %"))
-        elif kind == "fact_parent":
-            for one in [term, *others]:
-                parent = self.label(sorted(self._up(one))[0])
-                lines.append((f"{self.label(one)} is a {parent}.", parent))
-        else:
-            for one in [term, *others]:
-                gene = self.random.choice(list(self.markers[one])[:8])
-                lines.append((f"{gene} is a marker of {self.label(one)}.", gene))
+        lines = [self._said(kind, one) for one in [term, *others]]
         right = lines[0]
         asked = self.random.choice(("fact_marker", "fact_parent")) if kind == "abstain" else kind
         if kind == "abstain":

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -99,10 +102,28 @@ class TestBatches:
 
     def test_the_same_number_gives_the_same_batch(self) -> None:
         made = Instructions(ABOUT, CELLS, ["a b", "c d"], [TALK], config())
-        kinds = [type(made(n)[0]).__name__ for n in range(14)]
-        assert kinds == [type(made(n)[0]).__name__ for n in range(14)]
-        assert kinds.count("str") == 2
+        kinds = [type(made(n)[0]).__name__ for n in range(20)]
+        assert kinds == [type(made(n)[0]).__name__ for n in range(20)]
+        assert (kinds.count("str"), kinds.count("list"), kinds.count("Item")) == (2, 6, 12)
         assert made(3) == made(3)
+
+    def test_a_batch_is_alike_in_length_and_no_item_is_left_out(self) -> None:
+        texts = ["a " * n for n in range(1, 41)]
+        made = Instructions(ABOUT, CELLS, texts, [], config(pattern="P"))
+        drawn = [made(n) for n in range(400)]
+        spread = [max(map(len, batch)) - min(map(len, batch)) for batch in drawn]
+        # Two of forty drawn at random are a third of the lengths apart, 27 characters of 78.
+        assert np.mean(spread) < 20
+        assert {text for batch in drawn for text in batch} == set(texts)
+
+    @given(st.integers(0, 10_000))
+    def test_a_blend_keeps_its_length_and_more_than_half_of_its_own(self, seed: int) -> None:
+        vectors = 3 * torch.eye(6)
+        mixed = tuning.blended(vectors, 0.5, random.Random(seed))
+        assert torch.allclose(mixed.norm(dim=1), torch.full((6,), 3.0), atol=1e-5)
+        assert (mixed.argmax(1) == torch.arange(6)).all()
+        assert ((mixed > 0).sum(1) <= 2).all()
+        assert torch.equal(tuning.blended(vectors, 0.0, random.Random(seed)), vectors)
 
     def test_an_item_without_a_cell_of_its_type_is_refused(self) -> None:
         other = Item("type", "[BIO]", "T", "CL:9", cell="CL:9")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from training.instruction_data import (
     verdict,
     yes_no,
 )
+from training.instruction_wordings import DEV, KEPT, MORE, WORDINGS
 
 
 def tree() -> tuple[Hierarchy, dict[str, str]]:
@@ -46,7 +49,7 @@ UNSEEN = frozenset(one for one in HIERARCHY.ids if one.startswith("CL:3"))
 MARKERS = {one: [f"G{one[3:]}{i}" for i in range(4)] for one in LEAVES}
 
 
-def writer(split: str, **more: object) -> Writer:
+def writer(split: Literal["train", "dev", "test"], **more: object) -> Writer:
     return Writer(
         HIERARCHY,
         UNSEEN,
@@ -85,7 +88,9 @@ def asked(item: Item) -> tuple[str, str]:
 
 class TestYesNo:
     @pytest.mark.parametrize("split", ["train", "test"])
-    def test_half_are_yes_and_every_answer_is_the_ontologys(self, split: str) -> None:
+    def test_half_are_yes_and_every_answer_is_the_ontologys(
+        self, split: Literal["train", "test"]
+    ) -> None:
         items = yes_no(writer(split), 60)
         leads = Counter(verdict(item.answer) for item in items)
         assert leads["yes"] == leads["no"] == 30
@@ -171,6 +176,46 @@ class TestKinds:
         kept = [q for q in test if q.startswith(("Would", "Does"))]
         assert 8 < len(kept) < 35
         assert not [q for q in train if q.startswith(("Would", "Does"))]
+
+    def test_each_split_has_wordings_that_the_others_do_not(self) -> None:
+        groups = [WORDINGS, MORE, KEPT, DEV]
+        assert all(group.keys() == WORDINGS.keys() for group in groups)
+        for kind in WORDINGS:
+            every = [wording for group in groups for wording in group[kind]]
+            assert len(set(every)) == len(every), kind
+
+    def test_the_shares_of_what_is_learnt_and_of_what_is_scored_are_whole(self) -> None:
+        from training.material import LEARNT
+
+        assert sum(KINDS.values()) == pytest.approx(1) == sum(LEARNT.values())
+        assert KINDS.keys() == LEARNT.keys()
+
+    @given(st.integers(0, 10_000))
+    def test_a_list_is_read_as_it_says_or_not_at_all(self, seed: int) -> None:
+        talk = writer("train", seed=seed).reading(8)
+        for item in talk:
+            assert valid(item, item.answer) and item.facts == talk[0].facts
+            said = LABELS[item.term]
+            lines = dict(re.findall(r"\[(E\d)\] (.+?)\.(?= \[E|$)", item.facts))
+            if item.kind == "abstain":
+                relation = (
+                    "marker"
+                    if " is a marker of " in item.facts
+                    else ("certainty" if "%" in item.facts else "parent")
+                )
+                asked = (
+                    "certainty"
+                    if re.search("sure|conf|cert|likely", item.question)
+                    else ("marker" if re.search("gene|mark", item.question) else "parent")
+                )
+                assert said not in item.facts or asked != relation
+                continue
+            answer, key = item.answer.removesuffix("].").split(" [")
+            assert lines[key] in (
+                f"{said}: {answer}",
+                f"{said} is a {answer}",
+                f"{answer} is a marker of {said}",
+            )
 
     def test_the_seed_decides_and_long_items_are_left_out(self) -> None:
         assert writer("train", seed=4).items(30) == writer("train", seed=4).items(30)

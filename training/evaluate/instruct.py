@@ -5,18 +5,22 @@ held-out terms (:mod:`training.holdout`), a third of the questions in wordings t
 not have, cells drawn from the markers of the held-out types. Beside stand the model before tuning
 (greedy, and forced to say Yes or No by likelihood), a constant answer and two rules that match
 strings; and perplexity on abstracts of the PubMed sample before and after.
+
+``--split dev`` scores on the development terms instead, in wordings of their own: what recipes are
+chosen on. ``--read FILE`` writes every answer down, one JSON line each.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -30,7 +34,7 @@ from training.align_data import cell_terms
 from training.annotation.data import cell_ontology
 from training.evaluate import metrics
 from training.evaluate.figures import Report, versions
-from training.holdout import held_out
+from training.holdout import held_out, split_of_term
 from training.instruct import InstructConfig, Instructions, plain_batch, prompts
 from training.instruction_data import (
     Item,
@@ -56,13 +60,17 @@ _TEXTS, _TEXT_TOKENS = 64, 128
 """Abstracts and tokens of each for perplexity: 8,000 tokens, half a minute."""
 
 
-def test_cells(hierarchy: Hierarchy, seed: int = 1) -> CellSet:
-    """Cells drawn from the markers of the held-out types: no model has seen the like."""
+Split = Literal["dev", "test"]
+
+
+def test_cells(hierarchy: Hierarchy, seed: int = 1, split: Split = "test") -> CellSet:
+    """Cells drawn from the markers of the split's types: stage 2 has seen none of the like."""
     from training import profiles
     from training.background import read
 
     sets = profiles.marker_sets(hierarchy)
-    wanted = sets.of(set(sets.ids) & held_out(hierarchy))
+    unseen = held_out(hierarchy)
+    wanted = sets.of({one for one in sets.ids if split_of_term(one, unseen) == split})
     config = profiles.SimulationConfig(donors=2, cells=3)
     drawn = profiles.simulate(wanted, read(), config, seed=seed)
     return profiles.encoded(drawn, CellEncoder.shipped())
@@ -163,6 +171,8 @@ def evaluate(
     others: int = 300,
     texts: int = _TEXTS,
     seed: int = 0,
+    split: Split = "test",
+    read: Path | None = None,
 ) -> Report:
     """Score a tuned model beside the same one before tuning.
 
@@ -174,18 +184,28 @@ def evaluate(
         How many yes-or-no items, items of all kinds, and abstracts.
     seed
         Of the items.
+    split
+        Whose terms: ``dev`` to choose a recipe, ``test`` once it is chosen.
+    read
+        File for every answer of the tuned model, one JSON line each.
     """
     hierarchy, release = cell_ontology()
     unseen = held_out(hierarchy)
     report = Report("instruct", versions=versions("torch", "transformers", "peft"), seed=seed,
                     assets={"CL": release})  # fmt: skip
-    cells = test_cells(hierarchy)
+    cells = test_cells(hierarchy, split=split)
     writer = Writer(
-        hierarchy, unseen, "test", markers=marker_lists(), cells=set(cells.types), seed=seed,
+        hierarchy, unseen, split, markers=marker_lists(), cells=set(cells.types), seed=seed,
         fits=lambda text: model.language.count(text) <= 100,
     )  # fmt: skip
-    _verdicts(report, model, before, yes_no(writer, verdicts))
-    _forms(report, model, writer.items(others), cells, hierarchy)
+    written = _verdicts(report, model, before, yes_no(writer, verdicts)) if verdicts else []
+    written += _forms(report, model, writer.items(others), cells, hierarchy)
+    if read is not None:
+        lines = [json.dumps(asdict(item) | {"said": said, "valid": valid(item, said)}) + "\n"
+                 for item, said in written]  # fmt: skip
+        read.write_text("".join(lines), encoding="utf-8")
+    if not texts:
+        return report
     plain = abstracts(texts)
     report.add("perplexity on PubMed", perplexity(model.language, plain), len(plain))
     if before is not None:
@@ -196,7 +216,7 @@ def evaluate(
 
 def _verdicts(
     report: Report, model: SoftTokenModel, before: SoftTokenModel | None, items: Sequence[Item]
-) -> None:
+) -> list[tuple[Item, str]]:
     said = answers(model, items)
     found = Verdicts.of(items, [verdict(one) for one in said])
     name = "yes or no, facts in the prompt"
@@ -222,6 +242,7 @@ def _verdicts(
         report.beside(rule, "share of the commoner answer", other.commonest, other.n)
         for how, share in other.by.items():
             report.beside(rule, f"yes or no: {how}", share, other.n)
+    return list(zip(items, said, strict=True))
 
 
 def _forms(
@@ -230,7 +251,7 @@ def _forms(
     items: Sequence[Item],
     cells: CellSet,
     hierarchy: Hierarchy,
-) -> None:
+) -> list[tuple[Item, str]]:
     """Form of every answer, labels that exist, and how often facts are read right."""
     said = answers(model, items, cells)
     good = [valid(item, one) for item, one in zip(items, said, strict=True)]
@@ -260,6 +281,7 @@ def _forms(
     members = sum(i.kind == "member" for i in items)
     if members:
         report.beside("always no", "exact: member", sum(chance) / members, members)
+    return list(zip(items, said, strict=True))
 
 
 def _lin(items: Sequence[Item], said: Sequence[str], hierarchy: Hierarchy) -> float:
@@ -286,6 +308,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--texts", type=int, default=_TEXTS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--alone", action="store_true", help="leave out the model before tuning")
+    parser.add_argument("--split", choices=("dev", "test"), default="test")
+    parser.add_argument("--read", type=Path, help="file for every answer")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     language = load(options.llm)
@@ -298,6 +322,8 @@ def main(arguments: list[str] | None = None) -> int:
         others=options.others,
         texts=options.texts,
         seed=options.seed,
+        split=options.split,
+        read=options.read,
     )
     report.show(options.json)
     return 0
