@@ -146,19 +146,23 @@ def _finish(
 ) -> dict[str, Any]:
     """Tune if asked for, measure, and write the folder."""
     from encoders.adapter import LORA
-    from training.knockout.figures import figures_of, tuned
+    from training.knockout.figures import figures_of, stage_2, tuned
     from training.knockout.tuning import save
 
     if not tune and (output / LORA).is_dir():
         raise BadInput(f"{output} holds a tuned model; expected another folder, or --tune")
+    answers: dict[str, Any] = {}
     if tune:
         from agent.lookup import open_graph
 
-        made, _ = tuned(made, screen, seen, HELD, config, open_graph(options.graph),
-                        output / "training", show=not options.quiet)  # fmt: skip
+        first = made
+        made, facts = tuned(made, screen, seen, HELD, config, open_graph(options.graph),
+                            output / "training", show=not options.quiet)  # fmt: skip
+        answers = stage_2(first, made, screen, seen, HELD, facts, config)
     found, measured = figures_of(made, screen, seen, HELD, config)
     encoder = {"image": seen[1].identity} if seen else {}
-    about = {"seed": options.seed, "figures": found, "steps": config.teach.steps, "tuned": tune}
+    about = {"seed": options.seed, "figures": found, "steps": config.teach.steps, "tuned": tune,
+             "questions": answers}  # fmt: skip
     if tune:
         save(made.model, output, encoder=encoder, about=about)
     else:
@@ -175,4 +179,12 @@ def _said(document: dict[str, Any]) -> str:
         for name, row in rows.items():
             figures = "  ".join(f"{k} {v[0]:.3f} ± {v[1]:.3f}" for k, v in row.items())
             lines.append(f"  {name:<28} {figures}")
+    for group, times in document["questions"].items():
+        for when, kinds in times.items():
+            lines.append(f"{group}: questions {when} stage 2, guides kept out")
+            for kind, one in kinds.items():
+                lines.append(
+                    f"  {kind:<28} right {one['right']:.3f}  commonest {one['commonest']:.3f}  "
+                    f"formed {one['formed']:.3f}  n {one['n']}"
+                )
     return "\n".join([*lines, f"written to {document['folder']}"])

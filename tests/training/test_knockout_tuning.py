@@ -117,9 +117,9 @@ def test_answers_are_counted_by_kind_beside_the_commonest() -> None:
                   np.zeros((4, 1), np.float32), right, right)  # fmt: skip
     found = answers_of(start, replace(start), test, FACTS, STAGE1)
     assert set(found) == set(KINDS)
-    assert found["control"][1:] == (0.75, 4)
-    assert found["process"][2] == 3  # BB has no facts
-    assert all(0 <= share <= 1 for share, _, _ in found.values())
+    assert (found["control"].commonest, found["control"].n) == (0.75, 4)
+    assert found["process"].n == 3  # BB has no facts
+    assert all(0 <= one.right <= 1 and 0 <= one.formed <= 1 for one in found.values())
 
 
 @pytest.mark.assets

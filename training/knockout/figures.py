@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ from training.knockout.tuning import (
     Facts,
     TuningConfig,
     facts_of,
+    formed,
     questions,
     ranks_of,
     told,
@@ -42,8 +43,8 @@ from training.loop import LoopConfig
 if TYPE_CHECKING:
     from kg.graph import KnowledgeGraph
 
-__all__ = ["ALONE", "FIGURES", "IMAGE_VIT", "OWN", "answers_of", "figures_of", "image_inputs",
-           "measured", "sources_of", "tuned"]  # fmt: skip
+__all__ = ["ALONE", "FIGURES", "IMAGE_VIT", "OWN", "Answered", "answers_of", "figures_of",
+           "image_inputs", "measured", "sources_of", "stage_2", "tuned"]  # fmt: skip
 
 OWN = "resampler + language model"
 ALONE = "without the language model"
@@ -56,6 +57,21 @@ IMAGE_VIT = PretrainConfig(
     loop=LoopConfig(steps=60, learning_rate=1e-3, weight_decay=0.05, warmup=0.05, threads=1),
 )  # fmt: skip
 """The vision transformer of the images of a screen, trained on them without labels; not tuned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How the questions of one kind are answered.
+
+    The share ``right`` where all answers of the kind are scored, that of the ``commonest`` right
+    answer, the share that is ``formed`` as an answer where anything may be said, and of how many.
+    """
+
+    right: float
+    commonest: float
+    formed: float
+    n: int
+
 
 Seen = tuple[ImageScreen, ImageEncoder, NDArray[np.float32]]
 
@@ -168,15 +184,42 @@ def tuned(
     return calibrated(replace(knocked, model=model, calibrations={}), sources, config), facts
 
 
+def stage_2(
+    first: KnockedOut,
+    after: KnockedOut,
+    screen: Screen | None,
+    seen: Seen | None,
+    held: int,
+    facts: Mapping[str, Facts],
+    config: KnockoutConfig,
+) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    """By modality and kind of question :class:`Answered`, before stage 2 and after it."""
+    given = {
+        "gene": inputs_of(first, screen, held, pools_of_cells=True)[1] if screen else None,
+        "image": image_inputs(seen, held)[1] if seen else None,
+    }
+    return {
+        modality: {
+            when: {
+                kind: asdict(one)
+                for kind, one in answers_of(first, model, test, facts, config).items()
+            }
+            for when, model in (("before", first), ("after", after))
+        }
+        for modality, test in given.items()
+        if test is not None
+    }
+
+
 def answers_of(
     first: KnockedOut,
     after: KnockedOut,
     test: Inputs,
     facts: Mapping[str, Facts],
     config: KnockoutConfig,
-    most: int = 40,
-) -> dict[str, tuple[float, float, int]]:
-    """By kind of question: the share answered right, that of the commonest answer, and of how many.
+    most: int = 20,
+) -> dict[str, Answered]:
+    """By kind of question how it is answered, of at most so many inputs.
 
     ``first`` is the model of stage 1, whose ranks say how sure it may be.
     """
@@ -192,9 +235,13 @@ def answers_of(
         ranks = ranks_of(first.model, inputs, genes, names, config.tokens)
         asked = questions(inputs, genes, ranks, facts, random.Random(0), [kind] * len(rows))  # noqa: S311 - nothing secret
         answers = [one.answer or "" for _, one in asked]
-        right = told(after.model, asked, kind, _candidates(kind, names, facts))
-        common = max(answers.count(one) for one in set(answers)) / len(answers)
-        found[kind] = (float(np.mean(right)), common, len(rows))
+        candidates = _candidates(kind, names, facts)
+        found[kind] = Answered(
+            float(np.mean(told(after.model, asked, kind, candidates))),
+            max(answers.count(one) for one in set(answers)) / len(answers),
+            float(np.mean(formed(after.model, asked, kind, candidates))),
+            len(rows),
+        )
     return found
 
 

@@ -44,7 +44,8 @@ from training.loop import History, LoopConfig, fit
 if TYPE_CHECKING:
     from kg.graph import KnowledgeGraph
 
-__all__ = ["KINDS", "Facts", "TuningConfig", "facts_of", "questions", "save", "tune"]
+__all__ = ["KINDS", "Facts", "TuningConfig", "facts_of", "formed", "questions", "save", "told",
+           "tune"]  # fmt: skip
 
 QUESTIONS: Mapping[str, tuple[str, str]] = {
     "gene": (QUESTION, PREFIX),
@@ -237,6 +238,24 @@ def told(
     some = [one for name, one in asked if name == kind]
     best = model.score(some, candidates).argmax(1)
     return [candidates[i] == one.answer for i, one in zip(best, some, strict=True)]
+
+
+def formed(
+    model: MultimodalModel,
+    asked: Sequence[tuple[str, Asked]],
+    kind: str,
+    candidates: Sequence[str],
+    rows: int = 16,
+) -> list[bool]:
+    """Which questions of a kind get one of the candidates where anything may be said."""
+    some = [one for name, one in asked if name == kind]
+    longest = max(model.language.count(one) for one in candidates)
+    found = []
+    for start in range(0, len(some), rows):
+        for one in model.generate(some[start : start + rows], max_new_tokens=longest):
+            said = " ".join(one.text.split())
+            found.append(any(said.startswith(candidate.strip()) for candidate in candidates))
+    return found
 
 
 def _resamplers(model: MultimodalModel) -> dict[str, Any]:
