@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,6 +40,10 @@ def evaluate(
             help="encoders: a file of its runs, one hour of them; those that it holds are kept."
         ),
     ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="llm: also draw cells and names before and after alignment, as a UMAP."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Measure the product: figures beside their baselines, with spread, versions and seed.
@@ -56,9 +61,14 @@ def evaluate(
     if out is not None and "encoders" not in chosen:
         raise BadInput("--out keeps the runs of the suite encoders; name that suite, or leave it "
                        "out")  # fmt: skip
+    if picture is not None and "llm" not in chosen:
+        raise BadInput("--picture is drawn by the suite llm; name that suite, or leave it out")
+    own: dict[str, Callable[[Path], Report]] = {
+        "encoders": partial(_encoders, out=out), "llm": partial(_llm, picture=picture)
+    }  # fmt: skip
     reports = []
     for name in chosen:
-        report = _encoders(folder, out) if name == "encoders" else SUITES[name](folder)
+        report = (own.get(name) or SUITES[name])(folder)
         reports.append(report.document())
         if not as_json:
             typer.echo(f"== {name}\n{report.table()}\n")
@@ -122,10 +132,10 @@ def _typenovelty(folder: Path) -> Report:
     return typenovelty(folder, seed=options.seed)
 
 
-def _llm(folder: Path) -> Report:
+def _llm(folder: Path, picture: Path | None = None) -> Report:
     from training.evaluate.llm import llm
 
-    return llm(folder, seed=options.seed)
+    return llm(folder, picture=picture, seed=options.seed)
 
 
 def _markers(folder: Path) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +13,12 @@ import scipy.sparse as sp
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from kg.backoff import Hierarchy  # noqa: E402 - after the check for torch
+from encoders.aligned import Aligned, SpaceConfig  # noqa: E402 - after the check for torch
+from kg.backoff import Hierarchy  # noqa: E402
+from kg.terms import Category, Term  # noqa: E402
 from tests.encoders.tinymodels import tiny  # noqa: E402
-from training.evaluate.llm import Bench, Set, read_genes, top_genes  # noqa: E402
+from training.align import AlignConfig, untrained  # noqa: E402
+from training.evaluate.llm import Bench, Set, draw, read_genes, top_genes  # noqa: E402
 from training.profiles import CellSet, Profiles  # noqa: E402
 
 TREE = Hierarchy.make({"r": "r", "a": "ra", "b": "rb", "c": "rc"}, {i: i for i in "rabc"})
@@ -54,3 +58,32 @@ def test_the_nearest_centroid_knows_nothing_of_types_without_cells() -> None:
     rank = bench().rank(some, ("a", "b", "c"), scores)
     assert (rank.r1, rank.r5) == (0.5, 1.0)
     assert rank.right.tolist() == [True, False]
+
+
+@pytest.mark.slow
+def test_cells_and_their_names_are_drawn_before_and_after(tmp_path: Path) -> None:
+    """Two pictures of the same cells differ where the alignment does."""
+    pytest.importorskip("umap")
+    from PIL import Image
+
+    language: Any = tiny("llama")
+    names = {"a": "T cell", "b": "B cell", "c": "naive T cell"}
+    terms = {i: Term(i, n, Category.CELL_TYPE, "CL", "1") for i, n in names.items()}
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(3, 5)).repeat(10, axis=0) + 0.1 * rng.normal(size=(30, 5))
+    some = Set("here", rows.astype(np.float32), tuple(np.array(list("abc")).repeat(10)), ())
+    plan = AlignConfig(hidden=16, ridge=None)
+    one, other = (
+        Aligned(untrained(language, 5, plan, seed), SpaceConfig(), np.zeros(64, np.float32), (),
+                np.zeros((0, 64), np.float32))
+        for seed in range(2)
+    )  # fmt: skip
+    for name, found in (("same.png", one), ("other.png", other)):
+        draw(some, found, one, terms, tmp_path / name)
+    halves = []
+    for name in ("same.png", "other.png"):
+        with Image.open(tmp_path / name) as image:
+            assert image.size == (1200, 600)
+            halves += [np.array(image)[40:, :600], np.array(image)[40:, 600:]]
+    assert np.array_equal(halves[0], halves[2]), "before is before"
+    assert not np.array_equal(halves[1], halves[3])

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.errors import BadInput
 from encoders import aligned as alignments
 from encoders.aligned import SHIPPED, Aligned, expected
 from encoders.labels import term_text
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from encoders.celltext import CellEncoder
     from encoders.language import LanguageModel
 
-__all__ = ["UNSEEN", "Bench", "Set", "llm", "main"]
+__all__ = ["FORMATS", "UNSEEN", "Bench", "Set", "draw", "llm", "main"]
 
 SEEDS = 10
 """Seeds of what is random."""
@@ -64,6 +65,9 @@ SAMPLE = 200
 
 TOP = 20
 """Genes in that text."""
+
+FORMATS = (".png", ".pdf", ".svg")
+"""Of the picture."""
 
 _SIMULATION = profiles.SimulationConfig(donors=3, cells=4)
 _SEED = 7  # of the simulated cells that are scored; training draws with 0
@@ -180,7 +184,14 @@ class Bench:
         )  # fmt: skip
 
 
-def llm(folder: Path, weights: Path = SHIPPED, *, sample: int = SAMPLE, seed: int = 0) -> Report:
+def llm(
+    folder: Path,
+    weights: Path = SHIPPED,
+    *,
+    sample: int = SAMPLE,
+    picture: Path | None = None,
+    seed: int = 0,
+) -> Report:
     """Run the suite.
 
     Parameters
@@ -191,11 +202,22 @@ def llm(folder: Path, weights: Path = SHIPPED, *, sample: int = SAMPLE, seed: in
         The alignment to score.
     sample
         Cells of each dataset that the language model reads as text; 0 to leave that out.
+    picture
+        Where to draw cells and texts before and after alignment; None to draw nothing.
     seed
         Of the training cells and of the sample.
+
+    Raises
+    ------
+    BadInput
+        When the picture cannot be written there; told before anything is measured.
+    DependencyMissing
+        When a picture is asked for without the ``plot`` extra.
     """
     from encoders.celltext import CellEncoder
 
+    if picture:
+        _drawable(picture)
     encoder = CellEncoder.shipped()
     material = gather((), folder, seed=seed)
     bench = Bench(folder, material, encoder)
@@ -214,6 +236,9 @@ def llm(folder: Path, weights: Path = SHIPPED, *, sample: int = SAMPLE, seed: in
         f"trained on {len(material.cells):,} cells of {len(set(material.cells.types))} types, "
         f"{share:.0%} of them simulated"
     )
+    if picture:
+        draw(bench.sets[0], found, starts[0], bench.material.terms, picture)
+        report.notes.append(f"drawn to {picture}")
     return report
 
 
@@ -406,22 +431,46 @@ def _gaps(report: Report, bench: Bench, some: Set, found: Aligned, start: Aligne
         report.beside("untrained", f"{some.name}: {name}", other, n)
 
 
-def picture(bench: Bench, found: Aligned, start: Aligned, path: Path, cells: int = 1500) -> None:
-    """Draw cells and texts on one UMAP, before and after.
+def _drawable(path: Path) -> None:
+    from importlib.util import find_spec
 
-    Raises
-    ------
-    DependencyMissing
-        Without the ``plot`` extra.
-    """
     from data.errors import DependencyMissing
 
-    try:
-        import umap
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DependencyMissing("the picture needs: pip install 'celloquy[plot]'") from error
-    some = bench.sets[0]
+    if path.suffix.lower() not in FORMATS or not path.parent.is_dir():
+        raise BadInput(
+            f"no picture can be written to {path}; expected a file that ends with "
+            f"{', '.join(FORMATS)}, in a folder that is there"
+        )
+    if any(find_spec(one) is None for one in ("umap", "matplotlib")):
+        raise DependencyMissing("the picture needs: pip install 'celloquy[plot]'")
+
+
+def draw(
+    some: Set,
+    found: Aligned,
+    start: Aligned,
+    terms: Mapping[Curie, Term],
+    path: Path,
+    cells: int = 1500,
+) -> None:
+    """Draw cells and the names of their types on one UMAP, before and after alignment.
+
+    Parameters
+    ----------
+    some
+        The cells; so many of them, drawn with a fixed seed.
+    found, start
+        The alignment, and one that knows nothing.
+    terms
+        Of the cells' types.
+    path
+        A file of one of :data:`FORMATS`.
+    cells
+        The most that are drawn.
+    """
+    import umap
+    from matplotlib.figure import Figure
+
     rows = np.sort(np.random.default_rng(0).permutation(len(some.truth))[:cells])
     part = replace(some, vectors=some.vectors[rows], truth=tuple(some.truth[i] for i in rows))
     figure = Figure(figsize=(10, 5), layout="constrained")
@@ -429,11 +478,11 @@ def picture(bench: Bench, found: Aligned, start: Aligned, path: Path, cells: int
         figure.subplots(1, 2), (start, found), ("before alignment", "after alignment"), strict=True
     ):
         left = one.raw_cells(part.vectors)
-        _, texts = middles(part, one, bench.material.terms)
+        _, texts = middles(part, one, terms)
         both = np.concatenate([left, texts])
         both /= np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-12)
         flat = umap.UMAP(metric="cosine", random_state=0, n_jobs=1).fit_transform(both)
-        axes.scatter(*flat[: len(left)].T, s=4, c="#4477aa", label="cells of unseen types")
+        axes.scatter(*flat[: len(left)].T, s=4, c="#4477aa", label=f"cells, {some.name}")
         axes.scatter(*flat[len(left) :].T, s=14, c="#ee6677", marker="^", label="their names")
         axes.set(title=title, xticks=[], yticks=[])
         axes.legend(loc="lower right", frameon=False)
@@ -462,14 +511,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--picture", type=Path, help="also draw a UMAP")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
-    report = llm(given.data, given.weights, sample=given.sample)
+    report = llm(given.data, given.weights, sample=given.sample, picture=given.picture)
     sys.stdout.write((report.text() if given.json else report.table()) + "\n")
-    if given.picture:
-        from encoders.celltext import CellEncoder
-
-        bench = Bench(given.data, gather((), given.data), CellEncoder.shipped())
-        found = alignments.load(given.weights)
-        picture(bench, found, _starts(found)[0], given.picture)
     return 0
 
 
