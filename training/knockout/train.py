@@ -89,8 +89,8 @@ class KnockoutConfig:
         Of the resamplers.
     sizes
         Cells of a pseudo-cell, each as likely.
-    batch, align_batch
-        Inputs a step.
+    batch, cells_batch, align_batch
+        Inputs a step: through the language model images, and pseudo-cells; in token space.
     temperature
         Of the contrast in token space, BioVERSE's.
     taught
@@ -107,6 +107,7 @@ class KnockoutConfig:
     dropout: float = 0.1
     sizes: tuple[int, ...] = (1, 5, 20, MOST, MOST)
     batch: int = 16
+    cells_batch: int = 8
     align_batch: int = 64
     temperature: float = 0.07
     taught: float = 2.0
@@ -117,7 +118,7 @@ class KnockoutConfig:
     )
     teach: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=80, learning_rate=1e-3, weight_decay=0.01, warmup=0.1, save_every=10,
+            steps=100, learning_rate=1e-3, weight_decay=0.01, warmup=0.1, save_every=10,
             develop_every=20, threads=1,
         )
     )  # fmt: skip
@@ -431,7 +432,7 @@ def teach(
         place = batch % len(sources)
         draw = np.random.default_rng([loop.seed, batch, 1_000])
         if place in halves:
-            inputs, _ = halves[place][0].draw(draw, config.batch)
+            inputs, _ = halves[place][0].draw(draw, config.cells_batch)
             return distance(model, trees[place], inputs, config.taught)
         inputs, labels = sources[place].draw(draw, config.batch)
         asked = [
