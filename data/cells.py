@@ -20,7 +20,7 @@ from data import expression
 from data.errors import BadFile, BadInput
 from data.expression import Judgement, Scale, Values
 from data.genetable import Species
-from data.harmonise import Harmonised, harmonise
+from data.harmonise import Harmonised, expect_species, harmonise
 from data.matrices import Rows, in_memory
 
 __all__ = ["BLOCK", "Block", "CellMatrix", "Store", "choose"]
@@ -157,10 +157,14 @@ class CellMatrix:
         Raises
         ------
         BadInput
-            When too few names are known genes; see :func:`data.harmonise.harmonise`.
+            When too few names are known genes (:func:`data.harmonise.harmonise`), or they are
+            those of another species than the one named.
         """
         names = self._store.genes(self.matrix)
-        found = harmonise(names, self._store.gene_columns(self.matrix), species)
+        columns = self._store.gene_columns(self.matrix)
+        if species is not None:
+            expect_species(names, columns, species)
+        found = harmonise(names, columns, species)
         other = CellMatrix.__new__(CellMatrix)
         other.__dict__.update(self.__dict__)
         other.genes = found.symbols

@@ -17,6 +17,7 @@ import typer
 from agent.cli import commands
 from agent.cli.console import emit_json, hoist, options
 from agent.cli.usage import usage_line
+from data import progress
 from data.errors import CelloquyError
 
 __all__ = ["app", "emit_json", "options", "run"]
@@ -42,6 +43,7 @@ def _global(
     quiet: Annotated[bool, typer.Option(help="No progress and no notices on stderr.")] = False,
 ) -> None:
     options.graph, options.seed, options.debug, options.quiet = graph, seed, debug, quiet
+    progress.show_lines(not quiet)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ cases say whether expected errors go with errors; where they do not, none are sh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -228,7 +228,11 @@ def _independent(
 
 
 def measure(
-    training: Training, size: int, unseen: int, recipes: Sequence[Recipe] = RECIPES
+    training: Training,
+    size: int,
+    unseen: int,
+    recipes: Sequence[Recipe] = RECIPES,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Measure:
     """Delta-Pearson of the choice, and of the baselines, each case outside of the choice.
 
@@ -240,6 +244,8 @@ def measure(
         Genes of the question, and how many of them no training perturbation touches.
     recipes
         The models to choose among.
+    progress
+        Called with the cases that are done, and all of them.
 
     Raises
     ------
@@ -257,6 +263,8 @@ def measure(
         predicted.append(change(choice.recipe, inside, genes))
         expected.append(choice.expected)
         chosen.append(choice.recipe)
+        if progress is not None:
+            progress(len(chosen), len(outer))
     rows = [case.row for case in outer]
     truth = training.changes[rows]
     baselines = {recipe: np.array([

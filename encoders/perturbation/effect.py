@@ -5,13 +5,14 @@ one gene or several, and :func:`knockout`, the same with all that stands behind 
 taken and why, what the screen itself shows where the gene was perturbed in it, and expected errors
 where they go with errors. The model is fitted on the screen in the file, without the perturbation
 that is asked about, or comes from a folder that ``celloquy train perturb`` wrote. Everything is
-deterministic: the same file, genes and model give the same numbers. Knows no graph facts and draws
-nothing.
+deterministic: the same file, genes and model give the same numbers. Asked again, the file is read
+and the change computed again; only the fit is kept (:mod:`encoders.perturbation.fitted`). Knows no
+graph facts and draws nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data import progress
 from data.errors import BadFile, BadInput, CelloquyError
-from encoders.perturbation.choice import SHOWN, Measure, cases_like, choose, measure
+from encoders.perturbation.choice import SHOWN, Measure
+from encoders.perturbation.fitted import fitted
 from encoders.perturbation.genes import GeneSpace, gene_space
 from encoders.perturbation.interaction import Interaction, interaction
 from encoders.perturbation.models import (
@@ -146,16 +149,20 @@ def knockout(
             "gears is a trained model; train one with celloquy train perturb -o FOLDER, and name "
             "it with --model FOLDER"
         )
-    here = read_screen(path, column=column, control=control, cells=cells, within=within,
-                       layer=layer, need_perturbations=stored is None)  # fmt: skip
-    learnt = here if stored is None else _onto(stored, here)
-    space = gene_space([*learnt.perturbed, *wanted], graph)
-    space.expect(wanted)
-    row = learnt.place(wanted)
-    kept = [i for i in range(len(learnt.sets)) if i != row]
-    training = training_of(learnt.taken(kept), space)
-    found = _answer(training, wanted, use, stored, learnt, row is not None)
-    return _result(found, wanted, here, learnt, training, limit, (model, space))
+    with progress.line(f"what {' and '.join(wanted)} does") as say:
+        say("reading the screen")
+        here = read_screen(path, column=column, control=control, cells=cells, within=within,
+                           layer=layer, need_perturbations=stored is None)  # fmt: skip
+        learnt = here if stored is None else _onto(stored, here)
+        say("reading what is known of its genes")
+        space = gene_space([*learnt.perturbed, *wanted], graph)
+        space.expect(wanted)
+        row = learnt.place(wanted)
+        kept = [i for i in range(len(learnt.sets)) if i != row]
+        training = training_of(learnt.taken(kept), space)
+        say("choosing a model")
+        found = _answer(training, wanted, use, stored, learnt, row is not None, say)
+        return _result(found, wanted, here, learnt, training, limit, (model, space))
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,14 +212,18 @@ def _answer(
     stored: Stored | None,
     learnt: Screen,
     seen: bool,
+    say: Callable[[str], None],
 ) -> _Found:
     touched = {gene for some in training.sets for gene in some}
     unseen = sum(gene not in touched for gene in wanted)
     if use == "gears" and stored is not None:
         return _gears(stored, wanted, learnt, seen)
     recipes = FAMILIES[use]
-    choice = choose(training, cases_like(training.sets, len(wanted), unseen), recipes)
-    worth = measure(training, len(wanted), unseen, recipes)
+    made = fitted(
+        training, len(wanted), unseen, recipes,
+        lambda done, of: say(f"measuring on perturbations left out: {done} of {of}"),
+    )  # fmt: skip
+    choice, worth = made.choice, made.worth
     if use == "auto" and stored is not None and not seen and unseen == len(wanted):
         beaten = stored.beats({training.sets[r]: s for r, s in zip(worth.rows, worth.auto,
                                                                    strict=True)})  # fmt: skip

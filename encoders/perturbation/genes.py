@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ class GeneSpace:
 
 
 def gene_space(genes: Iterable[str], graph: KnowledgeGraph | None = None) -> GeneSpace:
-    """Read what is known of some genes.
+    """Read what is known of some genes; kept for the graph that it was read from.
 
     Parameters
     ----------
@@ -80,10 +81,25 @@ def gene_space(genes: Iterable[str], graph: KnowledgeGraph | None = None) -> Gen
     graph
         Where annotations are read; the graph of the fetched assets by default.
     """
+    named = tuple(sorted(set(genes)))
+    if graph is None:
+        return _read(named, None)
+    kept = _KEPT.setdefault(graph, {})
+    if named not in kept:
+        while len(kept) >= _MOST:
+            kept.pop(next(iter(kept)))
+        kept[named] = _read(named, graph)
+    return kept[named]
+
+
+_MOST = 8  # spaces that are kept: a screen has one for each question of it
+_KEPT: WeakKeyDictionary[KnowledgeGraph, dict[tuple[str, ...], GeneSpace]] = WeakKeyDictionary()
+
+
+def _read(named: tuple[str, ...], graph: KnowledgeGraph | None) -> GeneSpace:
     from encoders.genept import vectors
     from kg.embedded import EmbeddedGraph
 
-    named = tuple(sorted(set(genes)))
     opened = EmbeddedGraph.open() if graph is None else nullcontext(graph)
     with opened as source:
         sets = {gene: terms for gene, terms in annotation_sets(named, source).items() if terms}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,10 +204,21 @@ def test_200_predictions_are_told_as_predictions(real: EmbeddedGraph) -> None:
 @pytest.mark.assets
 @pytest.mark.models
 def test_a_knockout_is_predicted_from_the_attached_screen(
-    real: EmbeddedGraph, shared_data: Path
+    real: EmbeddedGraph, shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The verifier's asking reads the file and computes the change again; the fit is kept."""
     from agent.cells import attach
+    from encoders.perturbation import effect, fitted
 
+    calls: list[str] = []
+    for module, name in ((effect, "read_screen"), (effect, "change"), (fitted, "measure")):
+        real_one = getattr(module, name)
+
+        def counted(*given: Any, _name: str = name, _one: Any = real_one, **more: Any) -> Any:
+            calls.append(_name)
+            return _one(*given, **more)
+
+        monkeypatch.setattr(module, name, counted)
     with attach(shared_data / THP1, None, real) as cells:
         answer = Agent(real).ask("What happens if STAT2 is knocked out?", cells)
     assert answer.status == "ok"
@@ -214,6 +226,12 @@ def test_a_knockout_is_predicted_from_the_attached_screen(
     assert citation.evidence.kind == "prediction"
     assert "predicted by" in answer.answer
     assert "mean profile" in answer.answer
+    assert sorted(calls) == ["change", "change", "measure", "read_screen", "read_screen"]
+    document = answer.to_json()
+    assert document["tells"] == ["predicted"]
+    assert document["prediction_confidence"] is None
+    (cited,) = document["citations"]
+    assert cited["measured_value"] > cited["baseline_value"]
 
 
 def test_an_image_or_a_model_that_cannot_be_used_is_refused_at_once(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from data import sources
 from data.errors import BadInput
 from data.genes import Harmonised, harmonise, resolve_gene, suggest_genes
+from data.harmonise import expect_species
 
 pytestmark = pytest.mark.assets
 
@@ -100,6 +101,26 @@ def test_species_can_be_named() -> None:
     assert harmonise(lower, species="human").symbols == tuple(sorted(HUMAN))
     with pytest.raises(BadInput, match="species 'rat' is not known; expected human or mouse"):
         harmonise(HUMAN, species="rat")  # type: ignore[arg-type]
+
+
+def test_a_species_that_the_names_are_not_of_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"but 1 of 10 .* human ones only \(GNLY\).* name human"):
+        expect_species(HUMAN, None, "mouse")
+    with pytest.raises(BadInput, match="given as human"):
+        expect_species(MOUSE, None, "human")
+    with pytest.raises(BadInput, match="given as mouse"):
+        expect_species([f"ENSG{i:011d}" for i in (153563, 10610, 156738)], None, "mouse")
+    # How names are written does not matter, and both species are allowed where both are there.
+    for names, species in (
+        (HUMAN, "human"),
+        (MOUSE, "mouse"),
+        ([name.upper() for name in MOUSE], "mouse"),
+        ([name.lower() for name in HUMAN], "human"),
+        (["CD8A", "CD4", "MS4A1"], "mouse"),
+        ([f"GRCh38_{name}" for name in HUMAN] + [f"mm10___{name}" for name in MOUSE], "mouse"),
+        (["x1", "x2"], "mouse"),
+    ):
+        expect_species(names, None, species)  # type: ignore[arg-type]
 
 
 def test_a_better_column_leads_and_others_fill_gaps() -> None:

@@ -21,6 +21,7 @@ from encoders.perturbation.choice import (
     measure,
     pearson,
 )
+from encoders.perturbation.fitted import fitted
 from encoders.perturbation.genes import GeneSpace, jaccard
 from encoders.perturbation.interaction import distance_correlation, interaction
 from encoders.perturbation.models import (
@@ -264,6 +265,29 @@ def test_a_model_that_was_asked_for_is_not_replaced() -> None:
     for name in ("additive", "text"):
         worth = measure(found, 1, 1, FAMILIES[name])
         assert set(worth.chosen) <= set(FAMILIES[name])
+
+
+def test_a_fit_is_kept_by_what_it_was_fitted_on() -> None:
+    rng = np.random.default_rng(8)
+    sets = tuple((f"G{i}",) for i in range(6))
+    changes = rng.standard_normal((6, 20))
+    told: list[tuple[int, int]] = []
+    made = fitted(training(sets, changes), 1, 1, RECIPES, lambda *done: told.append(done))
+    assert told == [(i, 6) for i in range(1, 7)]
+    again = fitted(training(sets, changes.copy()), 1, 1, RECIPES, lambda *done: told.append(done))
+    assert again is made
+    assert len(told) == 6
+    other = changes.copy()
+    other[3, 7] += 1e-9
+    assert fitted(training(sets, other), 1, 1, RECIPES) is not made
+    assert fitted(training(sets, changes), 1, 1, FAMILIES["mean"]) is not made
+    assert fitted(training(sets, changes, space=space_of(made_genes(sets), 1)), 1, 1,
+                  RECIPES) is not made  # fmt: skip
+    assert made.worth.auto.tolist() == measure(training(sets, changes), 1, 1).auto.tolist()
+
+
+def made_genes(sets: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    return tuple(sorted({gene for some in sets for gene in some}))
 
 
 def test_agreement_looks_at_expressed_genes_only() -> None:
