@@ -132,7 +132,7 @@ def _gene_text(
     encoder = CellEncoder.shipped()
     names = [] if folder is None else _development(folder)
     key = json.dumps(
-        [encoder.identity, release, simulated, seed, names, _marker_hash(), repr(_SIMULATION),
+        [encoder.identity, release, simulated, seed, names, _source_hash(), repr(_SIMULATION),
          [[_hash(one.path), one.column] for one in files]]
     )  # fmt: skip
     name = hashlib.sha256(key.encode()).hexdigest()[:32]
@@ -213,14 +213,25 @@ def _development(folder: Path) -> list[str]:
     return [name for name in DATASETS if name not in KEPT_OUT] if folder.is_dir() else []
 
 
-def _marker_hash() -> str:
-    """The marker table that cells are simulated from, and the program that does it."""
+def _sources() -> list[Path]:
+    """What simulated cells follow from: tables, and the programs that read, believe and draw."""
+    import data.markers
+    import encoders.celltypes.markersets
+    import kg.blocked
     import training.background
+    import training.holdout
     import training.profiles
-    from data.markers import TABLE
 
-    places = [TABLE, training.background.TABLE, Path(str(training.profiles.__file__))]
-    return hashlib.sha256("".join(_hash(one) for one in places).encode()).hexdigest()[:16]
+    programs = (data.markers, encoders.celltypes.markersets, kg.blocked, training.profiles)
+    tables = (
+        data.markers.TABLE, kg.blocked.TABLE, training.background.TABLE, training.holdout.TABLE,
+    )  # fmt: skip
+    return [*tables, *(Path(str(one.__file__)) for one in programs)]
+
+
+def _source_hash() -> str:
+    hashes = "".join(_hash(one) for one in _sources())
+    return hashlib.sha256(hashes.encode()).hexdigest()[:16]
 
 
 def _hash(path: Path) -> str:

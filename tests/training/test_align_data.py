@@ -18,6 +18,7 @@ from data.errors import BadInput
 from encoders.aligned import Aligned
 from encoders.language import load
 from tests.encoders.tinymodels import tiny
+from training import align_data
 from training.align_data import Labelled, gather
 
 pytestmark = pytest.mark.assets
@@ -66,6 +67,18 @@ def test_own_vectors_without_the_held_out_types(cells: Path) -> None:
     assert found.encoder == {"name": "obsm:X_mine", "width": WIDTH}
     assert found.origins == {"mine": 36}
     assert found.terms["CL:0000084"].label == "T cell"
+
+
+@pytest.mark.parametrize("name", ["markers.tsv", "markersets.py", "profiles.py"])
+def test_cells_are_simulated_anew_where_what_they_follow_from_changed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = align_data._source_hash()
+    plain = align_data._hash
+    monkeypatch.setattr(
+        align_data, "_hash", lambda path: "other" if path.name == name else plain(path)
+    )
+    assert align_data._source_hash() != before
 
 
 def test_what_cannot_be_trained_on(cells: Path, tmp_path: Path) -> None:
