@@ -44,6 +44,12 @@ def evaluate(
         Path | None,
         typer.Option(help="llm: also draw cells and names before and after alignment, as a UMAP."),
     ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            help="phenotypes: a folder of its training; a run that was stopped goes on there."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Measure the product: figures beside their baselines, with spread, versions and seed.
@@ -63,8 +69,12 @@ def evaluate(
                        "out")  # fmt: skip
     if picture is not None and "llm" not in chosen:
         raise BadInput("--picture is drawn by the suite llm; name that suite, or leave it out")
+    if work is not None and "phenotypes" not in chosen:
+        raise BadInput("--work keeps the training of the suite phenotypes; name that suite, or "
+                       "leave it out")  # fmt: skip
     own: dict[str, Callable[[Path], Report]] = {
-        "encoders": partial(_encoders, out=out), "llm": partial(_llm, picture=picture)
+        "encoders": partial(_encoders, out=out), "llm": partial(_llm, picture=picture),
+        "phenotypes": partial(_phenotypes, work=work),
     }  # fmt: skip
     reports = []
     for name in chosen:
@@ -156,10 +166,10 @@ def _perturb(folder: Path) -> Report:
     return perturb(folder, seed=options.seed)
 
 
-def _phenotypes(folder: Path) -> Report:
+def _phenotypes(folder: Path, work: Path | None = None) -> Report:
     from training.evaluate.images import phenotypes
 
-    return phenotypes(folder, seed=options.seed)
+    return phenotypes(folder, seed=options.seed, work=work)
 
 
 def _qa(folder: Path) -> Report:
