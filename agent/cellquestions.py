@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from agent.facts import Found
 from agent.kinds import cells as kinds
-from agent.kinds import expression, predictions
+from agent.kinds import expression, groups, pairs, predictions
 from agent.questions import Slotted
 from agent.selection import ALL
 from agent.these import CLUSTERS, These
@@ -67,6 +67,34 @@ CELL_TOOLS: Mapping[str, CellTool] = {
     "groups_of_type": CellTool(
         "In which clusters the cells of a type are.", kinds.groups_of_type, ("C",)
     ),
+    "largest_group": CellTool("Which clusters are largest.", groups.largest_group),
+    "smallest_group": CellTool("Which clusters are smallest.", groups.smallest_group),
+    "most_of_type": CellTool(
+        "Which clusters have the most cells of a type.", groups.most_of_type, ("C",)
+    ),
+    "highest_groups": CellTool(
+        "In which clusters the mean of a gene is highest.", groups.highest_groups, ("G",)
+    ),
+    "highest_types": CellTool(
+        "In which annotated types the mean of a gene is highest.", groups.highest_types, ("G",)
+    ),
+    "columns": CellTool("Which columns the file has.", groups.columns),
+    "together": CellTool(
+        "In how many cells two genes are both detected.", pairs.together, ("G", "G")
+    ),
+    "expression_of_type": CellTool(
+        "How much of a gene the cells of a type have.", pairs.expression_of_type, ("C", "G")
+    ),
+    "expressed_in_type": CellTool(
+        "Whether the cells of a type express a gene.", pairs.expressed_in_type, ("C", "G")
+    ),
+    "shared_genes": CellTool(
+        "Which genes are higher in both of two types.", pairs.shared_genes, ("C", "C")
+    ),
+    "compare_types": CellTool(
+        "What differs between the cells of two types.", pairs.compare_types, ("C", "C")
+    ),
+    "rarest": CellTool("Which annotated types are rarest.", kinds.rarest),
     "how_many_clusters": CellTool("How many clusters there are.", kinds.how_many_clusters),
     "how_many_samples": CellTool("How many samples there are.", kinds.how_many_samples),
     "how_many_patients": CellTool("How many patients there are.", kinds.how_many_patients),
@@ -117,7 +145,7 @@ def _compiled() -> tuple[tuple[str, re.Pattern[str]], ...]:
 _PATTERNS = _compiled()
 _ABOUT_CELLS = re.compile(
     r"\b(?:these|those|they|them|it|there|here|cell|cluster|group|population|selection|dataset|data|"
-    r"file|sample|rest|other)\b"
+    r"file|sample|rest|other|my|our|i have|we have|do i|do we)\b"
 )
 _CLUSTER = re.compile(r"\b(?:cluster|group)\s+#?(?P<value>[\w.+-]*\w)", re.IGNORECASE)
 
@@ -133,6 +161,12 @@ _OF_CELLS_ALONE = frozenset(
         "is_higher",
         "is_lower",
         "knockout",
+        "highest_groups",
+        "highest_types",
+        "together",
+        "expression_of_type",
+        "expressed_in_type",
+        "shared_genes",
     }
 )
 
@@ -304,5 +338,13 @@ def _slots(tool: CellTool, asked: Slotted) -> tuple[int, ...] | None:
     if not tool.takes:
         fitting = {"C"} if tool.run in (kinds.why, kinds.against, kinds.sure) else set()
         return () if set(letters) <= fitting and len(letters) < 2 else None
-    places = [i for i, letter in enumerate(letters) if letter in tool.takes[0]]
-    return (places[-1],) if len(places) == 1 and len(letters) == 1 else None
+    if len(letters) != len(tool.takes):
+        return None
+    left, places = list(range(len(letters))), list[int]()
+    for takes in tool.takes:
+        place = next((i for i in left if letters[i] in takes), None)
+        if place is None:
+            return None
+        places.append(place)
+        left.remove(place)
+    return tuple(places)

@@ -139,7 +139,7 @@ class Conversation:
         """The last question again, naming more of its list."""
         agent = self.agent.showing(meant.more)
         longer = agent.use(meant.tool, *meant.terms, organism=meant.organism)
-        if self.answers and longer.answer == self.answers[-1].answer:
+        if longer.answer in [answer.answer for answer in self.answers]:
             return self._abstained(question, "the last answer names all that they hold of this")
         return longer
 

@@ -14,7 +14,8 @@ from data.errors import AssetMissing, ServerUnavailable
 from kg.graph import KnowledgeGraph
 
 if TYPE_CHECKING:
-    from agent.qa import Agent, State
+    from agent.qa import Agent
+    from agent.state import State
 
 __all__ = ["built_in", "degraded"]
 

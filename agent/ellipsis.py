@@ -12,11 +12,12 @@ import re
 from collections.abc import Sequence
 
 from kg.graph import KnowledgeGraph
-from kg.grounding import candidates
+from kg.grounding import FUNCTION_WORDS, candidates
+from kg.lexicon import normalise
 from kg.mentions import Mention
 from kg.terms import Category
 
-__all__ = ["with_ones", "with_root"]
+__all__ = ["with_heads", "with_ones", "with_root"]
 
 _ONES = re.compile(r"\b(?:the\s+)?([\w+-]+)\s+ones?\b", re.IGNORECASE)
 _ROOT = re.compile(r"\bcells?\b(?! types?\b| class)", re.IGNORECASE)
@@ -38,6 +39,48 @@ def with_ones(
             text = question[match.start() : match.end()]
             found.append(Mention(text, match.start(), match.end(), meant.candidates))
     return tuple(sorted(found, key=lambda m: m.start))
+
+
+# "naive and a memory B cell": the word before the joint lacks the noun behind it.
+_JOINED = re.compile(
+    r"(?P<word>[\w+-]+)\s+(?:and|or|from|versus|vs\.?|to|than|with)\s+(?:an?\s+|the\s+)?$",
+    re.IGNORECASE,
+)
+
+
+def with_heads(
+    question: str, mentions: Sequence[Mention], graph: KnowledgeGraph
+) -> tuple[Mention, ...]:
+    """Add a mention for each "naive" of "naive and memory B cells"; "CD4 and CD8 T cells" too."""
+    found = list(mentions)
+    for model in mentions:
+        match = _JOINED.search(question[: model.start])
+        if match is None or model.category is not Category.CELL_TYPE:
+            continue
+        start, end = match.span("word")
+        here = [m for m in mentions if m.start < end and start < m.end]
+        alone = [m for m in here if (m.start, m.end) == (start, end)]
+        if here != alone or any(m.category is not Category.GENE for m in alone):
+            continue
+        if match["word"].lower() in _NO_MODIFIER | FUNCTION_WORDS:
+            continue
+        meant = _meant(match["word"], model, graph)
+        # A gene's name is left one, unless what it makes is as surely a type as what follows.
+        least = min(model.score, _AS_WRITTEN) if not alone else model.score
+        if meant and meant.score >= least and _holds(meant, match["word"]):
+            found = [m for m in found if m not in alone]
+            found.append(Mention(match["word"], start, end, meant.candidates))
+    return tuple(sorted(found, key=lambda m: m.start))
+
+
+def _holds(meant: Mention, word: str) -> bool:
+    """Whether the word is in the name that was met: "derived B cells" are only B cells."""
+    name = normalise(f"{meant.best.matched} {meant.label}").split()
+    return normalise(word) in name
+
+
+_AS_WRITTEN = 0.9
+"""Score of a name as written, from which an ellipsis is filled in."""
 
 
 def with_root(

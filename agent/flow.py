@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agent.qa import Agent, State
+    from agent.qa import Agent
+    from agent.state import State
 
 __all__ = ["compiled"]
 
@@ -47,7 +48,8 @@ def compiled() -> Any:
     """The state graph, compiled once a process; LangGraph is imported here, when first asked."""
     from langgraph.graph import END, START, StateGraph
 
-    from agent.qa import Agent, State
+    from agent.qa import Agent
+    from agent.state import State
 
     graph = StateGraph(State, context_schema=Agent)
     nodes = (

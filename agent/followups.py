@@ -45,7 +45,8 @@ _ORDINALS = {
     "former": 0,
     "latter": -1,
 }
-_REACH = 6  # turns back that a pronoun reaches
+_REACH = 6  # turns back that "which of them" looks for a list
+_SUBJECTS = 3  # turns back whose terms "it" and "this gene" may be
 _NOUNS: dict[str, str] = {
     "gene": "G",
     "marker": "G",
@@ -85,7 +86,10 @@ _THIS = re.compile(
     re.IGNORECASE,
 )
 _POSSESSIVE = re.compile(r"\b(?:its|their)\b", re.IGNORECASE)
-_BOTH = re.compile(r"\b(?:the two|both(?: of them)?|these two|those two)\b", re.IGNORECASE)
+# "Both T and B cells" names the two itself.
+_BOTH = re.compile(
+    r"\b(?:the two|these two|those two|both of them|both(?!\b.*\band\b))\b", re.IGNORECASE
+)
 _PRONOUN = re.compile(r"\b(?:it|they|them)\b", re.IGNORECASE)
 _DUMMY = re.compile(r"\bis it (?:true|correct|right|the case|known|possible)\b", re.IGNORECASE)
 _PARENT = re.compile(
@@ -112,6 +116,12 @@ _EVIDENCE = re.compile(
     re.IGNORECASE,
 )
 
+_MORE = re.compile(
+    r"^\s*(?:(?:can|could|will) you )?(?:please )?(?:(?:show|give|tell|list|name)(?: me| us)? )?"
+    r"(?:some |any )?(?:more|the rest|the others|all of (?:them|those|these))"
+    r"(?: of (?:them|those|these))?(?: please)?\W*$",
+    re.IGNORECASE,
+)
 
 _POINTING = (_PRONOUN, _THIS, _EVIDENCE, _WHY_NOT)
 """What points to an earlier turn, or to the cells where some are attached."""
@@ -124,7 +134,8 @@ class Meant:
     ``text`` is the question with its references replaced. ``tool`` with ``terms`` (on the cells of
     ``selection``, held ``against`` others) asks the last question anew. ``among`` are the lists
     that "which of them" may go through, the latest first, ``text`` being what is asked of each;
-    ``measured`` is whether the latest is of answers for the attached cells.
+    ``measured`` is whether the latest is of answers for the attached cells. ``more`` is how many
+    times as much of a list as usual is wanted; ``remark`` is what the answer says of a reference.
     """
 
     text: str = ""
@@ -135,8 +146,10 @@ class Meant:
     against: str = ""
     among: tuple[tuple[Curie, ...], ...] = ()
     measured: bool = False
+    more: int = 1
     lacking: str = ""
     note: str = ""
+    remark: str = ""
 
 
 def resolve(
@@ -159,6 +172,9 @@ def resolve(
     if whole := _WHOLE.match(question):
         question = question[whole.end() :]
     answered = [turn for turn in turns if turn.tool]
+    if not answered and not cells and turns and turns[-1].terms and _refers(question):
+        # What was not answered has a subject all the same: "Where is TP53 sold?", "what is it?".
+        return _replaced(question, turns, turns[-1], Names(graph), cells=cells)
     if not answered:
         return _alone(question, cells=cells)
     last, names = answered[-1], Names(graph)
@@ -168,6 +184,10 @@ def resolve(
         if elliptic or _refers(question):
             return Meant(lacking=f"it goes on from the cells of {last.data}, which is not attached")
         return Meant(text=question)
+    if _MORE.match(question):
+        return _more(turns, last)
+    if _EVIDENCE.match(question) and turns[-1] is not last and not cells:
+        return Meant(lacking="the last question was not answered, so that no evidence was given")
     if _EVIDENCE.match(question) and not on_cells:
         return Meant(tool=last.tool, terms=last.terms, organism=last.organism, note="asked again")
     if _ROUND.match(question):
@@ -179,7 +199,29 @@ def resolve(
     short = bool(_AND.match(question) or _WHY_NOT.match(question)) or len(question.split()) <= 2
     if short and (meant := _elliptic(question, answered, names)):
         return meant
-    return _replaced(question, answered, names, cells=cells)
+    return _replaced(question, turns, last, names, cells=cells)
+
+
+def _more(turns: Sequence[Turn], last: Turn) -> Meant:
+    """More of the last answer's list, and again more each time that this is asked."""
+    times = 1
+    for turn in reversed(turns):
+        if not _MORE.match(turn.question):
+            break
+        times += 1
+    if last.tool.startswith(CELLS):
+        return Meant(
+            lacking="an answer about the attached cells names what is clearest and keeps no longer "
+            "list; name a gene, a cell type or a cluster"
+        )
+    return Meant(
+        tool=last.tool, terms=last.terms, organism=last.organism, more=1 + LONGER * times,
+        note="asked again, for a longer list",
+    )  # fmt: skip
+
+
+LONGER = 2
+"""By how many times its usual length a list grows at each "show me more"."""
 
 
 def _refers(question: str) -> bool:
@@ -193,7 +235,7 @@ def _alone(question: str, *, cells: bool) -> Meant:
     rest = _AND.sub("", question).strip(" ?.!").lower()
     words = rest.removeprefix("in ").split()
     elliptic = len(words) == 1 and words[0] in _ORGANISMS
-    patterns = (_POSSESSIVE, _BOTH, _OF_THEM, _ORDINAL, *(() if cells else _POINTING))
+    patterns = (_POSSESSIVE, _BOTH, _ORDINAL, *(() if cells else (_OF_THEM, *_POINTING)))
     bare = _DUMMY.sub("", question)
     pointing = next((match for one in patterns if (match := one.search(bare))), None)
     if elliptic or pointing:
@@ -216,8 +258,8 @@ def _elliptic(question: str, turns: Sequence[Turn], names: Names) -> Meant | Non
     words = rest.lower().removeprefix("in ").removeprefix("the ").split()
     if len(words) == 1 and words[0] in _ORGANISMS:
         return _elsewhere(words[0], last, names)
-    if lead is None:
-        return None
+    if lead is None and not question.rstrip().endswith("?"):
+        return None  # a bare name is asked what it is; "B cells?" is the last question, of those
     if _PARENT.match(rest):
         return _of_parent(last, names)
     notes: list[str] = []
@@ -322,14 +364,7 @@ def _instead(term: Curie, last: Turn, names: Names, asked: str, note: str) -> Me
     letter = LETTERS[names.category(term)]
     notes = [note] if note else []
     if last.tool.startswith(CELLS):
-        tool = _cell_tool(letter, last, asked)
-        if tool is None:
-            return None
-        notes.append(f"asked of the same cells, with {names.label(term)} ({term})")
-        return Meant(
-            tool=tool, terms=(term,), selection=last.selection, against=last.against,
-            note="; ".join(notes),
-        )  # fmt: skip
+        return _instead_on_cells(term, last, names, asked, notes)
     slot = _slot(last, letter, names)
     terms: tuple[Curie, ...]
     if asked and letter == "C" and (subject := _of_letter(last.terms, "C", names)):
@@ -345,15 +380,31 @@ def _instead(term: Curie, last: Turn, names: Names, asked: str, note: str) -> Me
     return Meant(tool=tool, terms=terms, organism=last.organism, note="; ".join(notes))
 
 
-def _cell_tool(letter: str, last: Turn, asked: str) -> str | None:
-    """Which tool on cells a term that stands alone asks for."""
-    if letter == "C":
-        keep = last.tool in (f"{CELLS}why_not", f"{CELLS}whether")
-        return f"{CELLS}why_not" if asked else last.tool if keep else f"{CELLS}whether"
-    if letter == "G":
-        keep = last.tool == f"{CELLS}expressing_types"
-        return last.tool if keep else f"{CELLS}expressed"
-    return None
+def _instead_on_cells(
+    term: Curie, last: Turn, names: Names, asked: str, notes: list[str]
+) -> Meant | None:
+    """The last question about the cells with another term, or the one that the term asks for."""
+    from agent.cellquestions import CELL_TOOLS
+
+    letter = LETTERS[names.category(term)]
+    known = CELL_TOOLS.get(last.tool.removeprefix(CELLS))
+    takes = known.takes if known else ()
+    places = [i for i, fitting in enumerate(takes) if letter in fitting and i < len(last.terms)]
+    terms: tuple[Curie, ...] = (term,)
+    if places and not asked:
+        tool, place = last.tool, places[-1]
+        terms = (*last.terms[:place], term, *last.terms[place + 1 :])
+    elif letter == "C":
+        tool = f"{CELLS}why_not" if asked else f"{CELLS}whether"
+    elif letter == "G":
+        tool = f"{CELLS}expressed"
+    else:
+        return None
+    notes.append(f"asked of the same cells, with {names.label(term)} ({term})")
+    return Meant(
+        tool=tool, terms=terms, selection=last.selection, against=last.against,
+        note="; ".join(notes),
+    )  # fmt: skip
 
 
 def _slot(last: Turn, letter: str, names: Names) -> int | None:
@@ -422,10 +473,13 @@ def _with_ordinals(
     return _ORDINAL.sub(put, text), lacking
 
 
-def _replaced(question: str, turns: Sequence[Turn], names: Names, *, cells: bool) -> Meant:
-    """Put ids for references, the strictest kind first."""
-    last, notes = turns[-1], list[str]()
-    text, lacking = _with_ordinals(question, turns, names, notes)
+def _replaced(
+    question: str, turns: Sequence[Turn], last: Turn, names: Names, *, cells: bool
+) -> Meant:
+    """Put ids for references, the strictest kind first; ``last`` is the last turn answered."""
+    notes, remark = list[str](), ""
+    answered = [turn for turn in turns if turn.tool] or [last]
+    text, lacking = _with_ordinals(question, answered, names, notes)
     if lacking:
         return Meant(lacking=lacking)
     on_cells = last.tool.startswith(CELLS)
@@ -452,10 +506,12 @@ def _replaced(question: str, turns: Sequence[Turn], names: Names, *, cells: bool
         if term is not None:
             put(term, match)
             text = _said(text, term)
+            if not on_cells and term not in (*turns[-1].terms, *turns[-1].listed):
+                remark = f"{match[0]!r} is read as {names.label(term)} ({term}), asked of before"
         elif not cells:
             return Meant(lacking=f"{match[0]!r} refers to nothing that was said before")
     text = _AND.sub("", text) if notes else text
-    return Meant(text=_said_of(text), note="; ".join(notes))
+    return Meant(text=_said_of(text), note="; ".join(notes), remark=remark)
 
 
 def _said(text: str, term: Curie) -> str:
@@ -485,6 +541,6 @@ def _both(match: re.Match[str], last: Turn, notes: list[str], names: Names) -> s
 def _recent(turns: Sequence[Turn]) -> tuple[Curie, ...]:
     """The terms that the last turns were about, the latest first."""
     found: dict[Curie, None] = {}
-    for turn in reversed(turns[-_REACH:]):
+    for turn in reversed(turns[-_SUBJECTS:]):
         found |= dict.fromkeys(turn.terms)
     return tuple(found)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.measurewords import WORDS
+from agent.measurewords import PAIR, WORDS
 from agent.selection import ALL
 from kg.terms import Curie
 from retrieval.evidence import CellsEvidence, PredictionEvidence
@@ -33,7 +33,9 @@ __all__ = [
     "difference",
     "differences",
     "expression",
+    "group_size",
     "size",
+    "together",
 ]
 
 WORTH, BASELINE_WORTH = 0.854, 0.343
@@ -52,6 +54,26 @@ Figures: TypeAlias = Mapping[str, float]
 def size(cells: AttachedCells, selection: str) -> CellsEvidence:
     """How many cells are selected."""
     return _cells(cells, "size", selection, {"cells": cells.size(selection), "of": cells.n_cells})
+
+
+def group_size(cells: AttachedCells, column: str, value: str) -> CellsEvidence:
+    """How many cells one group of a column has."""
+    selection = cells.spelled_out(f"{column}={value}")
+    figures = {"cells": cells.size(selection), "of": cells.n_cells}
+    return _cells(cells, "group_size", selection, figures)
+
+
+def together(cells: AttachedCells, genes: tuple[str, str], selection: str) -> CellsEvidence:
+    """In how many of the cells two genes are both detected, and each of them."""
+    values, chosen = cells.values(genes), cells.mask(selection)
+    first, second = (values[gene][chosen] > 0 for gene in genes)
+    figures = {
+        "both": int((first & second).sum()),
+        "of": int(chosen.sum()),
+        "share_first": float(first.mean()),
+        "share_second": float(second.mean()),
+    }
+    return _cells(cells, "together", selection, figures, gene=PAIR.join(genes))
 
 
 def expression(
@@ -183,6 +205,8 @@ DECIDES = {
     "listed_expression": "share",
     "by_group": "share",
     "difference": "auroc",
+    "group_size": "cells",
+    "together": "both",
 }
 """The figure that decides what is said, by statistic."""
 

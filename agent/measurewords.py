@@ -16,10 +16,13 @@ from retrieval.evidence import CellsEvidence, PredictionEvidence
 if TYPE_CHECKING:
     from agent.cells import AttachedCells
 
-__all__ = ["ANNOTATED", "WORDS", "cells_of", "percent"]
+__all__ = ["ANNOTATED", "PAIR", "WORDS", "cells_of", "percent"]
 
 ANNOTATED = "celloquy_cell_type"
 """The column of the annotation, which can be selected from whether or not the file has it."""
+
+PAIR = " & "
+"""What stands between two genes that one figure is of; no symbol has it."""
 
 MOST_NAME = 80
 """Characters of a selection that a sentence shows: a column of the file may hold any text."""
@@ -69,8 +72,35 @@ def percent(share: float) -> str:
 
 
 def _gene(piece: CellsEvidence, cells: AttachedCells) -> str:
-    own = cells.spelled.get(piece.gene, piece.gene)
-    return piece.gene if own == piece.gene else f"{piece.gene} ({own} in the file)"
+    return _spelled(piece.gene, cells)
+
+
+def _spelled(gene: str, cells: AttachedCells) -> str:
+    own = cells.spelled.get(gene, gene)
+    return gene if own == gene else f"{gene} ({own} in the file)"
+
+
+def _group_size_words(piece: CellsEvidence, cells: AttachedCells) -> str:
+    f = dict(piece.figures)
+    column, _, value = " ".join(piece.selection.split()).partition("=")
+    n, of = int(f["cells"]), int(f["of"])
+    return (
+        f"Of the {of:,} cells of the dataset, by {column}: {value[:MOST_NAME]} has {n:,} "
+        f"({percent(n / of)})"
+    )
+
+
+def _together_words(piece: CellsEvidence, cells: AttachedCells) -> str:
+    f = dict(piece.figures)
+    first, second = (_spelled(gene, cells) for gene in piece.gene.split(PAIR))
+    n, of = int(f["both"]), int(f["of"])
+    chance = f["share_first"] * f["share_second"]
+    return (
+        f"{first} and {second} are both detected in {n:,} of the {of:,} {_with(piece)} "
+        f"({percent(n / of)}): {first} in {percent(f['share_first'])}, {second} in "
+        f"{percent(f['share_second'])}, so that {percent(chance)} would have both if neither had "
+        "to do with the other"
+    )
 
 
 def _size_words(piece: CellsEvidence, cells: AttachedCells) -> str:
@@ -205,6 +235,8 @@ WORDS: Mapping[str, Callable[..., str]] = {
     "listed_expression": _listed_words,
     "by_group": _group_words,
     "difference": _difference_words,
+    "group_size": _group_size_words,
+    "together": _together_words,
     "annotated": _annotated_words,
     "listed_annotated": _listed_annotated_words,
     "annotated_below": _below_words,

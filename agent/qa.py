@@ -7,43 +7,44 @@ abstains and says what would help. A failure is an answer with a status, never a
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from agent import predictions, remarks
-from agent.answer import Answer, Citation, Claim, Status, Step
+from agent.answer import Answer, Step
 from agent.config import AskConfig
 from agent.degraded import built_in, degraded
-from agent.ellipsis import with_ones, with_root
 from agent.entailment import doubted
-from agent.facts import HUMAN, Facts, Found
+from agent.facts import Facts, Found
+from agent.finishing import finished
 from agent.flow import compiled
 from agent.guessing import chosen, guessed
-from agent.kinds.predictions import KNOCKED_OUT, knocked_out, usable_image, which_gene
-from agent.literature import Literature, no_index, open_literature
+from agent.kinds.predictions import usable_image, which_gene
+from agent.literature import Literature, open_literature
 from agent.llm import Writer, open_writer
+from agent.naming import named_in
 from agent.questions import LETTERS, slotted
-from agent.router import LITERATURE, Plan, route
-from agent.spoken import clean, respelt
+from agent.retrieving import retrieve
+from agent.router import Plan, route
+from agent.spoken import clean
+from agent.state import CELLS, State
 from agent.tools import TOOLS
 from agent.verify import Verifier
 from agent.writing import (
-    Draft,
     abstention,
     draft,
     merged,
-    old_sources,
     prose,
     releases_of,
     sources_line,
 )
-from data.errors import BadInput, CelloquyError, ServerUnavailable, UnknownTerm
+from data.errors import BadInput, ServerUnavailable, UnknownTerm
 from kg.graph import KnowledgeGraph
-from kg.grounding import candidates, ground
+from kg.grounding import candidates
 from kg.identifiers import unknown_identifiers
 from kg.mentions import Mention
 from kg.terms import Curie
@@ -53,31 +54,6 @@ if TYPE_CHECKING:
     from agent.these import These
 
 __all__ = ["Agent", "ask"]
-
-CELLS = "cells."
-"""What the name of a tool on attached cells begins with."""
-
-
-class State(TypedDict, total=False):
-    """What the nodes hand on."""
-
-    question: str
-    read: str
-    these: Any  # agent.these.These, which imports numpy; LangGraph reads this annotation
-    named: bool
-    image: Path
-    mentions: tuple[Mention, ...]
-    plan: Plan
-    found: Found
-    ids: tuple[Curie, ...]
-    draft: Draft
-    claims: tuple[Claim, ...]
-    leads: tuple[str, ...]
-    cut: bool
-    warnings: tuple[str, ...]
-    steps: tuple[Step, ...]
-    error: str
-    answer: Answer
 
 
 @dataclass
@@ -103,6 +79,12 @@ class Agent:
         predicted = partial(predictions.problem, seen=predictions.Seen(self.graph))
         self.verifier = Verifier(self.graph, self._stored_text, predicted=predicted)
         self.writer: Writer | None = open_writer(self.config)
+
+    def showing(self, times: int) -> Agent:
+        """The same agent with lists that name so many times as much."""
+        other = copy(self)
+        other.facts = Facts(self.graph, shown=times * self.config.shown)
+        return other
 
     def ask(
         self,
@@ -280,13 +262,7 @@ class Agent:
     def ground(self, state: State) -> State:
         """Find the terms that the question names."""
         question = state.get("read", state["question"])
-        mentions = ground(question, self.graph)
-        question, notices = respelt(question, mentions, self.graph)
-        if notices:
-            mentions = ground(question, self.graph)
-        mentions = with_ones(question, mentions, self.graph)
-        if "these" not in state:  # where cells are attached, "these cells" are those
-            mentions = tuple(with_root(question, mentions, self.graph))
+        question, mentions, notices = named_in(question, self.graph, attached="these" in state)
         unknown = unknown_identifiers(question, self.graph)
         warnings = [f"{node} {remarks.UNKNOWN}" for node in unknown]
         named = ", ".join(f"{m.text} = {m.label} ({m.id})" for m in mentions) or "nothing"
@@ -331,81 +307,7 @@ class Agent:
 
     def retrieve(self, state: State) -> State:
         """Run the tool on the terms."""
-        plan = state["plan"]
-        if "found" in state:
-            return {"steps": (Step(plan.tool or "none", plan.why),)}
-        if plan.tool == LITERATURE:
-            return self._search(state)
-        if plan.tool.startswith(CELLS):
-            return self._measure(state)
-        if plan.tool == KNOCKED_OUT:
-            found = knocked_out(self._seen(state))
-            steps = (Step(plan.tool, plan.why),)
-            return {"found": found, "warnings": found.warnings, "steps": steps}
-        if not plan.tool:
-            return {
-                "found": Found(
-                    lacking=remarks.unread(
-                        state.get("read", ""), plan, state["mentions"], state["warnings"]
-                    )
-                )
-            }
-        tool = TOOLS[plan.tool]
-        organism = plan.organism
-        if tool.name == "orthologues":  # "the mouse orthologue of X" is asked of the human X
-            organism = {HUMAN: remarks.MOUSE, remarks.MOUSE: HUMAN}.get(organism, "")
-        chosen = [remarks.for_organism(mention, organism) for mention in plan.terms]
-        ids = [candidate.id for candidate in chosen]
-        step = Step(f"graph.{tool.name}", f"{tool.use}: {', '.join(ids)}")
-        try:
-            found = tool(self.facts.of(plan.organism), *ids)
-        except ServerUnavailable:
-            raise
-        except (CelloquyError, sqlite3.Error) as error:
-            why = f"{tool.name} failed: {' '.join(str(error).split())}"
-            return {"error": why, "found": Found(), "steps": (step,)}
-        found = remarks.with_successors(self.facts, plan.terms, found)
-        return {
-            "found": remarks.said_of_a_not(found) if plan.negated else found,
-            "ids": tuple(ids),
-            "warnings": (*remarks.assumptions(plan.terms, chosen), *found.warnings),
-            "steps": (step,),
-        }
-
-    def _measure(self, state: State) -> State:
-        """Run a tool on the attached cells."""
-        from agent.cellquestions import CELL_TOOLS
-
-        plan, these = state["plan"], state["these"]
-        tool = CELL_TOOLS[plan.tool.removeprefix(CELLS)]
-        chosen = [remarks.for_organism(mention, plan.organism) for mention in plan.terms]
-        ids = [candidate.id for candidate in chosen]
-        what = ", ".join([these.words, *ids])
-        step = Step(plan.tool, f"{tool.use.removesuffix('.')}: {what}")
-        try:
-            found = tool.run(self.facts.of(plan.organism), these, *ids)
-        except (CelloquyError, sqlite3.Error, OSError) as error:
-            why = f"{plan.tool} failed: {' '.join(str(error).split())}"
-            return {"error": why, "found": Found(), "steps": (step,)}
-        return {
-            "found": found,
-            "ids": tuple(ids),
-            "warnings": (*remarks.assumptions(plan.terms, chosen), *found.warnings),
-            "steps": (step,),
-        }
-
-    def _search(self, state: State) -> State:
-        step = Step("literature", f"searches {self.config.passages} passages by words")
-        if self.literature is None:
-            return {"found": no_index(), "steps": (step,)}
-        limit = self.config.passages
-        names = [(m.text, *self.facts.names.names(m.id)) for m in state["mentions"]]
-        try:
-            found = self.literature.found(state["read"], limit, names=names)
-        except (CelloquyError, sqlite3.Error) as error:
-            why = f"the literature search failed: {' '.join(str(error).split())}"
-            return {"error": why, "found": Found(), "steps": (step,)}
-        return {"found": found, "warnings": found.warnings, "steps": (step,)}
+        return retrieve(self, state)
 
     def write(self, state: State) -> State:
         """Turn findings into claims."""
@@ -429,7 +331,7 @@ class Agent:
         steps = (Step("verify", why),)
         return {"claims": claims, "leads": written.leads, "warnings": warnings, "steps": steps}
 
-    def _seen(self, state: State) -> predictions.Seen:
+    def seen(self, state: State) -> predictions.Seen:
         """What is attached, for the models that look at it."""
         these: These | None = state.get("these")
         cells, selection = (these.cells, these.selection) if these else (None, "")
@@ -438,7 +340,7 @@ class Agent:
 
     def _verifier(self, state: State) -> Verifier:
         """The verifier; where cells are attached, one that computes their statistics again."""
-        seen = self._seen(state)
+        seen = self.seen(state)
         predicted = partial(predictions.problem, seen=seen)
         if seen.cells is None:
             if seen.image is None:
@@ -492,56 +394,15 @@ class Agent:
             *state["found"].notes,
             sources_line(releases),
         ]
-        return self._finished(state, " ".join(parts), releases)
+        return finished(self, state, " ".join(parts), releases)
 
     def abstain(self, state: State) -> State:
         """Say why there is no answer and what would help."""
         if error := state.get("error"):
-            return self._finished(state, f"The question could not be answered: {error}.", {})
+            return finished(self, state, f"The question could not be answered: {error}.", {})
         reason = state["found"].lacking or "no claim on it could be supported"
         parts = [abstention(reason), *state["found"].notes]
-        return self._finished(state, " ".join(parts), {})
-
-    def _finished(self, state: State, text: str, releases: dict[str, str]) -> State:
-        failed = "error" in state
-        status: Status = "failed" if failed else ("ok" if releases else "abstained")
-        if status == "ok" and state.get("cut"):
-            status = "truncated"
-        claims = state.get("claims", ())
-        plan = state["plan"]
-        these = state["these"] if plan.tool.startswith(CELLS) else None
-        scores = [mention.score for mention in plan.terms]
-        return {
-            "answer": Answer(
-                question=state["question"],
-                status=status,
-                answer=text,
-                claims=claims,
-                citations=self._citations(state) if releases else (),
-                mentions=tuple(remarks.named(mention) for mention in state["mentions"]),
-                route=state["steps"],
-                confidence=min(scores, default=1.0) if releases else 0.0,
-                model=self.writer.name if self.writer and "cut" in state else None,
-                warnings=(*state["warnings"], *old_sources(self.graph, releases)),
-                releases=releases,
-                tool=plan.tool,
-                terms=state.get("ids", ()),
-                selection=these.selection if these else "",
-                against=these.against if these else "",
-            )
-        }
-
-    def _citations(self, state: State) -> tuple[Citation, ...]:
-        """The evidence of the shown claims, with the labels that its ids need."""
-        used = {key for c in state["claims"] if c.verdict == "supported" for key in c.evidence}
-        citations = []
-        for key, piece in state["draft"].evidence.items():
-            if key in used:
-                ids = remarks.ids(piece)
-                self.facts.names.load(ids)
-                labels = {node: self.facts.names.label(node) for node in ids}
-                citations.append(Citation(key, piece, labels))
-        return tuple(citations)
+        return finished(self, state, " ".join(parts), {})
 
 
 def ask(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.measures import COUNTS, DECIDES, Figures
-from agent.measurewords import WORDS
+from agent.measurewords import PAIR, WORDS
 from data.errors import CelloquyError
 from retrieval.evidence import CellsEvidence, Evidence, PredictionEvidence
 
@@ -31,7 +31,8 @@ TOLERANCE = 1e-5
 
 def prepare(pieces: Iterable[Evidence], cells: AttachedCells) -> None:
     """Read the values of all genes that are to be checked in one pass over the file."""
-    cells.read_again([p.gene for p in pieces if isinstance(p, CellsEvidence) and p.gene])
+    genes = (p.gene.split(PAIR) for p in pieces if isinstance(p, CellsEvidence) and p.gene)
+    cells.read_again([gene for some in genes for gene in some])
 
 
 def problem(piece: CellsEvidence | PredictionEvidence, cells: AttachedCells) -> str:
@@ -62,8 +63,10 @@ def _recomputed(piece: CellsEvidence | PredictionEvidence, cells: AttachedCells)
     inside = cells.mask(piece.selection)
     if piece.n_cells != int(inside.sum()):
         raise ValueError(f"{int(inside.sum())} cells are selected, not {piece.n_cells}")
-    if piece.statistic == "size":
+    if piece.statistic in ("size", "group_size"):
         found: Figures = {"cells": int(inside.sum()), "of": cells.n_cells}
+    elif piece.statistic == "together":
+        found = _together_again(piece, cells, inside)
     else:
         values = cells.read_again([piece.gene])[piece.gene]
         outside = cells.rest(piece.selection, piece.against)
@@ -71,6 +74,23 @@ def _recomputed(piece: CellsEvidence | PredictionEvidence, cells: AttachedCells)
     if piece.value != dict(piece.figures)[DECIDES[piece.statistic]]:
         raise ValueError("its value is none of its figures")
     return found
+
+
+def _together_again(
+    piece: CellsEvidence, cells: AttachedCells, inside: NDArray[np.bool_]
+) -> Figures:
+    """Counted cell by cell."""
+    genes = piece.gene.split(PAIR)
+    if len(genes) != 2 or genes[0] == genes[1]:
+        raise ValueError(f"{piece.gene} are not two genes")
+    read = cells.read_again(genes)
+    rows = [(a > 0, b > 0) for a, b in np.column_stack([read[gene] for gene in genes])[inside]]
+    return {
+        "both": sum(a and b for a, b in rows),
+        "of": len(rows),
+        "share_first": sum(a for a, _ in rows) / len(rows),
+        "share_second": sum(b for _, b in rows) / len(rows),
+    }
 
 
 def _figures_again(

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from agent.answer import Named
 from agent.facts import HUMAN, Facts, Finding, Found
+from agent.nearby import nearby, nearby_of_cells
 from agent.router import Plan
 from agent.spoken import foreign
 from agent.statement import Form, Statement
@@ -117,19 +118,30 @@ def _as_asked(question: str, words: Sequence[str]) -> str:
 
 
 def unread(
-    question: str, plan: Plan, mentions: Sequence[Mention], warnings: Sequence[str] = ()
+    question: str,
+    plan: Plan,
+    mentions: Sequence[Mention],
+    warnings: Sequence[str] = (),
+    *,
+    attached: bool = False,
 ) -> str:
-    """Why a question was not read, and what can be asked."""
-    helpful = (
-        "ask for a definition, kinds, parents, development, markers, functions, partners or "
-        "diseases of a cell type, gene, process or disease, or how two of them are related"
-    )
+    """Why a question was not read, and what near it is answered."""
     if language := foreign(question):
         return f"it seems to be in {language}, and questions are read in English only"
     if unknown := [line for line in warnings if line.endswith(UNKNOWN)]:
         return f"{'; '.join(unknown)}; find ids with: celloquy term NAME"
     if not mentions:
-        return f"it names no cell type, gene, process or disease that they hold; {helpful}"
+        if attached:
+            return f"it was not understood; of the attached cells: {nearby_of_cells(question)}"
+        return (
+            "it names no cell type, gene, process or disease that they hold; ask for a definition, "
+            "kinds, parents, development, markers, functions, partners or diseases of a cell type, "
+            "gene, process or disease, or how two of them are related"
+        )
+    near = nearby(question, mentions)
+    helpful = f"near it is answered: {near}" if near else "ask for something else of it"
+    if attached:
+        helpful += f"; of the attached cells: {nearby_of_cells(question)}"
     known = ", ".join(dict.fromkeys(f"{m.label} ({m.id})" for m in mentions))
     if plan.turning:
         words = " ".join(plan.turning)

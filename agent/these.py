@@ -6,11 +6,12 @@ Knows no question: what is asked of the cells is in :mod:`agent.kinds.cells` and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.facts import Finding
-from agent.measurewords import cells_of
+from agent.measurewords import ANNOTATED, cells_of
 from agent.selection import ALL
 from agent.statement import Form, Statement
 from kg.terms import Curie
@@ -48,6 +49,20 @@ class These:
     def total(self) -> int:
         """How many cells are meant."""
         return self.cells.size(self.selection)
+
+    def annotated_as(self, *types: Curie) -> str:
+        """The selection of all cells annotated as one of the types or a kind of it; "" for none."""
+        hierarchy = self.cells.annotation.hierarchy
+        below = {one for type_ in types if type_ in hierarchy for one in hierarchy.below(type_)}
+        return self.answered(below)
+
+    def answered(self, wanted: Collection[Curie]) -> str:
+        """The selection of all cells whose answer is one of these types; "" for none."""
+        hierarchy = self.cells.annotation.hierarchy
+        rows = replace(self, selection=ALL, against=ALL).answers
+        labels = [hierarchy.labels[hierarchy.index(one)] for one, _ in rows if one in wanted]
+        text = " or ".join(f"{ANNOTATED}={label}" for label in labels)
+        return self.cells.spelled_out(text) if text else ""
 
     @property
     def clusters(self) -> str:

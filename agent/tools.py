@@ -17,6 +17,7 @@ from agent.kinds import (
     hierarchy,
     linking,
     markers,
+    places,
     predictions,
     relations,
     terms,
@@ -68,12 +69,14 @@ _TERMS = (_TERM, _TERM)
 TOOLS: Mapping[str, Tool] = _tools(
     Tool("is_a", "Whether every A is a B, with the path or the reason.", hierarchy.is_a, _TERMS),
     Tool("part_of", "Whether A is part of B.", hierarchy.part_of, _TERMS),
-    Tool("related", "How two terms are related.", relations.related, _TWO),
+    Tool("related", "How A and B are related.", relations.related, _TWO),
     Tool("supertypes", "What A is a kind of.", hierarchy.supertypes, (_TERM,)),
     Tool("subtypes", "The kinds of A.", hierarchy.subtypes, (_TERM,)),
     Tool("siblings", "Other kinds of A's parents.", hierarchy.siblings, (_TERM,)),
     Tool("parts", "The parts of A.", hierarchy.parts, (_TERM,)),
     Tool("wholes", "What A is part of.", hierarchy.wholes, (_TERM,)),
+    Tool("tissue", "Where in the body cell type A is found.", places.tissue, ("C",)),
+    Tool("types_in", "The cell types of tissue A.", places.types_in, ("A",)),
     Tool("develops_into", "What cell type A develops into.", development.develops_into, ("CA",)),
     Tool("develops_from", "What cell type A develops from.", development.develops_from, ("CA",)),
     Tool(
@@ -92,6 +95,12 @@ TOOLS: Mapping[str, Tool] = _tools(
         "expresses",
         "Whether cell type A is recorded to express gene B.",
         markers.expresses,
+        ("C", "G"),
+    ),
+    Tool(
+        "why_expresses",
+        "Whether cell type A is recorded to express gene B, and what the gene does.",
+        markers.why_expresses,
         ("C", "G"),
     ),
     Tool(

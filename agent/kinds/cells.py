@@ -19,6 +19,7 @@ from agent.measurewords import ANNOTATED
 from agent.selection import ALL
 from agent.statement import Form, Statement
 from agent.these import These, measured, share_of
+from agent.wording import join
 from kg.terms import IS_A, MARKER_OF, Curie
 from retrieval.evidence import EdgeEvidence, PredictionEvidence
 
@@ -36,6 +37,7 @@ __all__ = [
     "how_many_samples",
     "is_marker_here",
     "malignant",
+    "rarest",
     "sure",
     "unanswered",
     "what",
@@ -66,6 +68,14 @@ def what(facts: Facts, these: These) -> Found:
         notes.append(f"The other {rest:,} have {len(rows) - ANSWERS} more answers.")
     notes.append(_PREDICTED)
     return Found(tuple(findings), tuple(notes), warnings=these.cells.annotation.about.notices)
+
+
+def rarest(facts: Facts, these: These) -> Found:
+    """Which answers fewest of the selected cells have."""
+    rows = [row for row in reversed(these.answers) if row[0]]
+    if not rows:
+        return none_found(f"none of the {these.words} has an answer that is sure enough")
+    return Found(tuple(_counts(these, rows[:ANSWERS], "Rarest first")), (_PREDICTED,))
 
 
 def _annotated(these: These, most: int = ANSWERS) -> list[Finding]:
@@ -360,8 +370,8 @@ def how_many_of(facts: Facts, these: These, type_: Curie) -> Found:
     return replace(found, findings=tuple(first))
 
 
-def groups_of_type(facts: Facts, these: These, type_: Curie) -> Found:
-    """In which clusters the cells of a type are, the highest share first."""
+def groups_of_type(facts: Facts, these: These, type_: Curie, *, by: str = "share") -> Found:
+    """In which clusters the cells of a type are, the highest share (or most ``cells``) first."""
     if type_ not in these.cells.annotation.hierarchy:
         return none_found(f"{facts.label(type_)} is no type that cells are annotated with")
     column = these.clusters
@@ -370,14 +380,20 @@ def groups_of_type(facts: Facts, these: These, type_: Curie) -> Found:
     values = sorted(set(these.cells.column(column).astype(str)))
     pieces = [measures.below_by_group(these.cells, type_, column, value) for value in values]
     pieces = [piece for piece in pieces if share_of(piece)]
-    pieces.sort(key=lambda piece: (-share_of(piece), piece.selection))
     if not pieces:
         return whether(facts, replace(these, selection=ALL), type_)
-    return Found((measured(*pieces[:GROUPS]),), (_PREDICTED,))
+
+    def rank(piece: PredictionEvidence) -> tuple[float, str]:
+        worth = share_of(piece) if by == "share" else dict(piece.figures)[by]
+        return (-worth, piece.selection)
+
+    pieces.sort(key=rank)
+    lead = "" if by == "share" else "Most first"
+    return Found((measured(*pieces[:GROUPS], lead=lead),), (_PREDICTED,))
 
 
-def _listed(facts: Facts, these: These, type_: Curie) -> list[str]:
-    """The genes of the dataset that the graph lists as markers of a type, best supported first."""
+def _listed(facts: Facts, these: These, type_: Curie) -> tuple[list[str], list[str]]:
+    """The markers that the graph lists of a type, best supported first: here, and not measured."""
     edges = [
         edge
         for edge in facts.graph.edges(type_, direction="in", predicates=(MARKER_OF,))
@@ -385,8 +401,31 @@ def _listed(facts: Facts, these: These, type_: Curie) -> list[str]:
     ]
     edges.sort(key=lambda edge: (-(edge.weight or 0), edge.subject))
     facts.names.load(edge.subject for edge in edges)
-    genes = dict.fromkeys(these.cells.symbol(facts.names.label(e.subject)) for e in edges)
-    return [gene for gene in genes if gene]
+    genes = dict.fromkeys(edge.subject for edge in edges)
+    symbols = {gene: these.cells.symbol(facts.names.label(gene)) for gene in genes}
+    absent = [
+        facts.names.label(gene)
+        for gene, symbol in symbols.items()
+        if symbol is None and _taxon(facts, gene) in (None, facts.organism)
+    ]
+    return list(dict.fromkeys(filter(None, symbols.values()))), absent
+
+
+def _taxon(facts: Facts, gene: Curie) -> Curie | None:
+    term = facts.names.term(gene)
+    return term.taxon if term else None
+
+
+def _not_measured(facts: Facts, these: These, type_: Curie, genes: Sequence[str]) -> list[str]:
+    """Say which of a type's best markers the file has no value of."""
+    if not genes:
+        return []
+    named, more = join(genes[:MARKERS]), len(genes) - MARKERS
+    rest = f" and {more} more" if more > 0 else ""
+    return [
+        f"Not in {these.cells.name}: {named}{rest}, listed as markers of "
+        f"{facts.names.label(type_)}; what was not measured speaks neither for nor against it."
+    ]
 
 
 def why_not(facts: Facts, these: These, type_: Curie) -> Found:
@@ -402,9 +441,10 @@ def why_not(facts: Facts, these: These, type_: Curie) -> Found:
     rows = supporting if holds else speaking
     unexpected = [row.gene for row in rows if row.role == "unexpected"][:MARKERS]
     there = [row.gene for row in rows if row.role != "unexpected"][:MARKERS]
+    listed, absent = _listed(facts, these, type_)
     if not holds:
         known = {row.gene for row in supporting} | set(there)
-        there += [gene for gene in _listed(facts, these, type_) if gene not in known]
+        there += [gene for gene in listed if gene not in known]
         there = there[:MARKERS]
     findings += _expressions(these, there, "" if holds else "Its markers")
     findings += _edges(facts, type_, there)
@@ -416,7 +456,7 @@ def why_not(facts: Facts, these: These, type_: Curie) -> Found:
             findings.append(_main_finding(these, main, "What they are called instead"))
         if up := facts.climb(main, type_, (IS_A,)):
             findings.append(walk(facts, up, "Their answer is a kind of it"))
-    notes = found.notes
+    notes = (*_not_measured(facts, these, type_, absent), *found.notes)
     if not there and not unexpected:
         notes = (f"No listed marker of {facts.label(type_)} is a gene of the dataset.", *notes)
     return Found(tuple(findings), notes)

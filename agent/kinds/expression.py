@@ -125,14 +125,10 @@ def compare_type(facts: Facts, these: These, type_: Curie) -> Found:
     """What differs between the selection and the cells annotated as a type or a kind of it."""
     if not these.selection:
         return none_found(_ALL_MEANT)
-    hierarchy = these.cells.annotation.hierarchy
-    below = set(hierarchy.below(type_)) if type_ in hierarchy else set()
-    every = replace(these, selection=ALL, against=ALL)
-    labels = [hierarchy.labels[hierarchy.index(one)] for one, _ in every.answers if one in below]
-    if not labels:
+    against = these.annotated_as(type_)
+    if not against:
         return none_found(f"no cell of the dataset is annotated as {facts.label(type_)}")
-    against = " or ".join(f"{ANNOTATED}={label}" for label in labels)
-    return compare(facts, replace(these, against=these.cells.spelled_out(against)))
+    return compare(facts, replace(these, against=against))
 
 
 def _contrasted(these: These) -> list[PredictionEvidence]:
@@ -221,31 +217,37 @@ def _no_gene(facts: Facts, these: These, gene: Curie) -> Found:
     )
 
 
-def expressing_types(facts: Facts, these: These, gene: Curie, *types: Curie) -> Found:
-    """In which of the annotated types a gene is detected, the highest share first."""
+def expressing_types(
+    facts: Facts, these: These, gene: Curie, *types: Curie, by: str = "share"
+) -> Found:
+    """In which of the annotated types a gene is detected, the highest share (or mean) first."""
     there = [one for one, _ in replace(these, selection=ALL).answers if one]
     there = [one for one in there if not types or one in types]
     if not there:
         return none_found("none of these types is among the answers for the attached cells")
     hierarchy = these.cells.annotation.hierarchy
     labels = [hierarchy.labels[hierarchy.index(one)] for one in there]
-    return _by_group(facts, these, gene, ANNOTATED, labels)
+    return _by_group(facts, these, gene, ANNOTATED, labels, by)
 
 
-def expressing_groups(facts: Facts, these: These, gene: Curie) -> Found:
-    """In which clusters of the dataset a gene is detected, the highest share first."""
+def expressing_groups(facts: Facts, these: These, gene: Curie, *, by: str = "share") -> Found:
+    """In which clusters of the dataset a gene is detected, the highest share (or mean) first."""
     column = these.clusters
     if not column:
         return none_found(NO_CLUSTERS)
     values = sorted(set(these.cells.column(column).astype(str)))
-    return _by_group(facts, these, gene, column, values)
+    return _by_group(facts, these, gene, column, values, by)
 
 
-def _by_group(facts: Facts, these: These, gene: Curie, column: str, values: Sequence[str]) -> Found:
+def _by_group(
+    facts: Facts, these: These, gene: Curie, column: str, values: Sequence[str], by: str
+) -> Found:
     symbol = these.cells.symbol(facts.names.label(gene))
     if symbol is None:
         return _no_gene(facts, these, gene)
     pieces = [measures.by_group(these.cells, symbol, column, value) for value in values]
-    pieces.sort(key=lambda piece: (piece.n_cells < FEW, -piece.value, piece.selection))
-    note = f"The {GROUPS} of {len(pieces)} with the highest share are named."
-    return Found((measured(*pieces[:GROUPS]),), (note,) if len(pieces) > GROUPS else ())
+    pieces.sort(key=lambda piece: (piece.n_cells < FEW, -dict(piece.figures)[by], piece.selection))
+    note = f"The {GROUPS} of {len(pieces)} with the highest {by} are named."
+    lead = "" if by == "share" else f"Highest {by} first"
+    found = measured(*pieces[:GROUPS], lead=lead)
+    return Found((found,), (note,) if len(pieces) > GROUPS else ())

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 from agent.facts import Facts, Finding, Found, none_found
 from agent.kinds.conflicts import disagreements
-from agent.kinds.genes import fact, link, listed_types, listing_sources, naming
+from agent.kinds.genes import (
+    fact,
+    gene_in_type,
+    link,
+    listed_types,
+    listing_sources,
+    naming,
+)
 from agent.kinds.hierarchy import related
 from agent.statement import Form, Statement
 from kg.neighbours import Neighbour
@@ -26,7 +33,15 @@ from kg.terms import (
 )
 from retrieval.evidence import Evidence
 
-__all__ = ["difference", "expresses", "is_marker", "kinds_expressing", "marked_types", "markers"]
+__all__ = [
+    "difference",
+    "expresses",
+    "is_marker",
+    "kinds_expressing",
+    "marked_types",
+    "markers",
+    "why_expresses",
+]
 
 _AXIOMS = (
     HAS_PLASMA_MEMBRANE_PART,
@@ -263,6 +278,29 @@ def expresses(facts: Facts, type: Curie, gene: Curie) -> Found:
                 fact(facts, gene, MARKER_OF, elsewhere, lead="Listed as a marker elsewhere")
             )
     return Found(tuple(findings), (*notes, _NO_MEASUREMENT))
+
+
+def why_expresses(facts: Facts, type: Curie, gene: Curie) -> Found:
+    """Whether a type is recorded to express a gene, which "why" takes for granted; then its role.
+
+    What a gene does is no reason for its expression, and is not told as one.
+    """
+    premise, role = expresses(facts, type, gene), gene_in_type(facts, gene, type)
+    findings = [
+        replace(one, lead=f"First, whether they do: {one.lead[:1].lower()}{one.lead[1:]}")
+        if i == 0 and one.lead
+        else one
+        for i, one in enumerate(premise.findings)
+    ]
+    said = {one.statement for one in findings}
+    more = [one for one in role.findings if one.statement not in said]
+    if more and not more[0].lead:
+        more[0] = replace(more[0], lead="What the gene does")
+    notes = dict.fromkeys((*premise.notes, *role.notes, _NO_REASON))
+    return Found((*findings, *more), tuple(notes), premise.lacking)
+
+
+_NO_REASON = "No loaded source states why a cell type expresses a gene."
 
 
 def kinds_expressing(facts: Facts, type: Curie, gene: Curie) -> Found:
