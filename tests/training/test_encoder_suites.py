@@ -56,7 +56,16 @@ def test_a_file_of_runs_is_gone_on_with(shared_data, tmp_path):
     }  # fmt: skip
     assert encoders(shared_data, ["majority"], out).baselines == first.baselines
     assert out.read_text().splitlines() == lines
-    assert first.baselines["majority"]["within pbmc3k: fine accuracy"].value == 697 / 2638
+    figure = "within pbmc3k: fine accuracy"
+    assert first.baselines["majority"][figure].value == 697 / 2638
+    # Cut after a fold: that one is not made again, the others are.
+    last = [json.loads(line) for line in lines[-6:]]
+    assert [row.get("fold") for row in last] == [0, 1, 2, 3, 4, None]
+    other = last[0] | {"said": ["CL:0000236"] * len(last[0]["said"])}
+    out.write_text("\n".join([*lines[:-6], json.dumps(other)]) + "\n")
+    again = encoders(shared_data, ["majority"], out)
+    assert out.read_text().splitlines()[-5:-1] == lines[-5:-1]
+    assert again.baselines["majority"][figure].value != first.baselines["majority"][figure].value
 
 
 def test_the_candidate_that_orders_the_known_types_alike_is_named():
