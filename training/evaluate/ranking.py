@@ -49,10 +49,15 @@ def auroc(scores: Scores, truth: NDArray[np.integer]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Figures of one method on one set; ``right`` is the first of each item, for comparisons."""
+    """Figures of one method on one set; ``right`` is the first of each item, for comparisons.
+
+    ``balanced_r5`` counts each type alike: where the same five of n types are always first it is
+    5 / n, however common they are, while R@5 is then the share of the five in the set.
+    """
 
     r1: float
     r5: float
+    balanced_r5: float
     macro_f1: float
     auroc: float
     lin: float
@@ -79,6 +84,7 @@ class Ranking:
         return cls(
             r1=float((rank <= 1).mean()),
             r5=float((rank <= 5).mean()),
+            balanced_r5=float(np.mean([(rank[at == one] <= 5).mean() for one in np.unique(at)])),
             macro_f1=metrics.macro_f1(truth, said),
             auroc=auroc(scores, at),
             lin=metrics.lin(truth, said, tree),
@@ -90,6 +96,7 @@ class Ranking:
         return {
             "R@1": self.r1,
             "R@5": self.r5,
+            "balanced R@5": self.balanced_r5,
             "macro-F1": self.macro_f1,
             "AUROC": self.auroc,
             "Lin": self.lin,
