@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from agent.statement import Statement
 from agent.support import record
 from agent.wording import Names
+from data.markers import of_the_day
 from kg.graph import Direction, KnowledgeGraph
 from kg.neighbours import Neighbour, neighbourhood
 from kg.ontology import most_recent_common_ancestors, shortest_path_up
-from kg.terms import IS_A, PREDICATES, Category, Curie, Edge, Path
+from kg.terms import IS_A, MARKER_OF, PREDICATES, Category, Curie, Edge, Path
 from kg.verbalise import sentence as edge_sentence
 from retrieval.evidence import EdgeEvidence, Evidence, Part, PathEvidence, TermEvidence
 
@@ -159,7 +160,12 @@ class Facts:
         return tuple(positive[: limit or self.shown]), len(positive)
 
     def own_genes(self, id: Curie, neighbours: list[Neighbour]) -> list[Neighbour]:
-        """Without the other organisms' genes, where the term is of no organism itself."""
+        """Without the other organisms' genes, where the term is of no organism itself.
+
+        Markers that are everywhere, and that one collection alone names, are none
+        (:func:`data.markers.of_the_day`).
+        """
+        neighbours = [n for n in neighbours if not _of_the_day(n)]
         centre = self.names.term(id)
         if centre and centre.taxon:
             return neighbours
@@ -176,3 +182,12 @@ class Facts:
         sizes = {one: len(self.graph.descendants(one, predicates)) for one in nearest}
         telling = sorted(nearest, key=lambda one: sizes[one])[:1]
         return list(dict.fromkeys([*telling, *nearest]))
+
+
+def _of_the_day(one: Neighbour) -> bool:
+    """Whether a gene is listed as a marker by one collection that found it high, as in any cell."""
+    edge = one.edge
+    if edge.predicate != MARKER_OF or edge.subject != one.term.id:
+        return False
+    named = {q.removeprefix("source:") for q in edge.qualifiers if q.startswith("source:")}
+    return "negative" not in edge.qualifiers and of_the_day(one.term.label, named)

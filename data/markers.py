@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,11 +20,13 @@ from data.errors import BadFile
 
 __all__ = [
     "AXIOMS",
+    "COLLECTIONS",
     "COLUMNS",
     "TABLE",
     "Marker",
     "Provenance",
     "everywhere",
+    "of_the_day",
     "provenance",
     "read_markers",
 ]
@@ -34,6 +36,9 @@ TABLE = Path(__file__).with_name("markers.tsv")
 
 AXIOMS = Path(__file__).with_name("markers_axioms.tsv")
 """Genes that types lack by the ontology's axioms; made by ``training.annotation.marker_axioms``."""
+
+COLLECTIONS = frozenset({"ASCT+B", "pegasus", "CellMarker2.0", "SingleCellBase", "axiom"})
+"""Sources of the table that were collected from papers and experts, not checked one by one."""
 
 COLUMNS = ("cl_id", "gene", "mouse_gene", "sign", "species", "contexts", "sources")
 """Columns of the table; a user's own needs ``cl_id`` and ``gene`` only."""
@@ -62,6 +67,18 @@ def everywhere(gene: str) -> bool:
     [True, True, True, False, False, True]
     """
     return _EVERYWHERE.fullmatch(gene) is not None
+
+
+def of_the_day(gene: str, sources: Collection[str]) -> bool:
+    """Whether one collection alone calls a gene that is everywhere a marker.
+
+    Such a row says what was high in one dataset: it stays in the table, and is neither believed
+    nor told.
+
+    >>> of_the_day("RPL13", ["CellMarker2.0"]), of_the_day("CD3E", ["CellMarker2.0"])
+    (True, False)
+    """
+    return len(sources) == 1 and COLLECTIONS.issuperset(sources) and everywhere(gene.upper())
 
 
 @dataclass(frozen=True, slots=True)

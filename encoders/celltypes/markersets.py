@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import BadInput
-from data.markers import Marker, everywhere
+from data.markers import Marker, of_the_day
 from kg.backoff import Hierarchy
 from kg.terms import Curie
 
@@ -55,9 +55,6 @@ SOURCE_WEIGHT: Mapping[str, float] = MappingProxyType(
     }
 )
 """How much one collection's word counts; the order was set before anything was scored."""
-
-
-_COLLECTIONS = frozenset(SOURCE_WEIGHT) - {"celloquy-curated", AXIOM}
 
 
 @dataclass(frozen=True)
@@ -213,8 +210,7 @@ _Table = dict[int, dict[str, float]]
 
 def _of_the_day(marker: Marker) -> bool:
     """Whether one collection alone calls a gene that is everywhere a marker."""
-    lone = len(marker.sources) == 1 and marker.sources[0] in _COLLECTIONS
-    return marker.positive and lone and everywhere(marker.gene)
+    return marker.positive and of_the_day(marker.gene, marker.sources)
 
 
 def _by_type(

@@ -8,6 +8,7 @@ from agent.facts import Facts
 from agent.kinds import linking, markers, relations
 from agent.qa import Agent
 from agent.statement import Form
+from data.markers import everywhere
 from kg.embedded import EmbeddedGraph
 from kg.terms import IS_A, MARKER_OF
 
@@ -74,3 +75,20 @@ def test_what_is_told_passes_the_verifier(real: EmbeddedGraph) -> None:
         answer = agent.ask(question)
         assert answer.status == "ok"
         assert not [claim for claim in answer.claims if claim.verdict == "dropped"]
+
+
+@pytest.mark.parametrize(
+    "id", ["CL:0000125", "CL:0000178", "CL:0002436", "CL:0000546", "CL:0000236"]
+)
+def test_genes_of_every_cell_are_not_told_as_markers_on_one_list_alone(
+    facts: Facts, id: str
+) -> None:
+    """The table keeps such rows (RPL13 of glial cells); the answer does not show them."""
+    answer = Agent(facts.graph).use("markers", id)
+    edges = [c.evidence.edge for c in answer.citations if c.evidence.kind == "kg_edge"]
+    told = [one for one in edges if one.predicate == MARKER_OF and "negative" not in one.qualifiers]
+    assert len(told) >= 5
+    for edge in told:
+        symbol = facts.names.label(edge.subject)
+        listed = [q for q in edge.qualifiers if q.startswith("source:")]
+        assert not everywhere(symbol.upper()) or len(listed) > 1, symbol
