@@ -55,9 +55,10 @@ NONE = "none"
 """What the model says of control cells."""
 
 STANDS_OUT = 2.0
-"""Times as probable as it would be unseen: below that the first answer does not stand out.
+"""Times as probable as by chance; below that the first answer does not stand out.
 
-Not measured: a reader's threshold. The probability itself is given beside it.
+By chance: its share in training, or all answers alike, whichever is more. Not measured: a threshold
+for a reader, who is given the probability beside it.
 """
 
 _NAME = "knockout"
@@ -204,12 +205,12 @@ class KnockedOut:
             unit=f"probability among the {len(names)} answers that the model was trained on",
             measured=self.measured[kind],
             ranked=ranked,
-            notes=(*self._first(kind, ranked[0]), *self._limits(used, genes)),
+            notes=(*self._first(kind, ranked[0], len(names)), *self._limits(used, genes)),
             confidence=ranked[0].score if kind in self.calibrations else None,
         )
 
-    def _first(self, kind: str, first: Predicted) -> list[str]:
-        """What a reader must know of the first answer."""
+    def _first(self, kind: str, first: Predicted, many: int) -> list[str]:
+        """What a reader must know of the first of so many answers."""
         found = []
         if first.id == NONE:
             found.append(
@@ -218,11 +219,12 @@ class KnockedOut:
                 if kind == "gene"
                 else "the image is most like those of control cells"
             )
-        prior = self.calibrations[kind].prior.get(first.id) if kind in self.calibrations else None
-        if prior and first.score < STANDS_OUT * prior:
+        prior = self.calibrations[kind].prior if kind in self.calibrations else {}
+        chance = max(prior.get(first.id, 0.0), 1 / many)
+        if first.score < STANDS_OUT * chance:
             called = "control cells" if first.id == NONE else first.id
             found.append(f"nothing stands out: {called} has the probability {first.score:.2f}, and "
-                         f"{prior:.2f} before anything is seen")  # fmt: skip
+                         f"{chance:.2f} by chance")  # fmt: skip
         return found
 
     def _limits(self, used: set[str], genes: Sequence[str]) -> tuple[str, ...]:
