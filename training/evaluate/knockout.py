@@ -35,6 +35,7 @@ from training.knockout.run import (
     learn,
     score,
     through,
+    untaught,
     untrained,
 )
 from training.knockout.spots import measure_spots
@@ -56,7 +57,7 @@ SINGLE = 400
 """Single cells that are scored in each fold."""
 
 NOT_TAUGHT = "not taught"
-"""The start, calibrated, without a step through the language model."""
+"""The resampler as it starts, without a step through the language model."""
 
 IMAGE_STEPS = 60
 """Steps in token space for each fold of images, none through the language model; not tuned."""
@@ -138,11 +139,10 @@ def _fold(
     learnt, test = inputs_of(
         knocked, screen, held, pools_of_cells=not single, most=SINGLE if single else None, seed=seed
     )
-    start, _ = learn(language, screen, None, held, config, steps=("align",))
     own = {
         OWN: through(knocked, test),
         ALONE: alone(knocked, test, config),
-        NOT_TAUGHT: through(start, test),
+        NOT_TAUGHT: through(untaught(knocked, config), test),
         "untrained": through(untrained(knocked, config), test),
     }
     regressed = None if single else alike(knocked, screen, held, test, seed)

@@ -38,7 +38,7 @@ from training.knockout.train import (
 )
 
 __all__ = ["Inputs", "alike", "alone", "calibrated", "image_tokens", "inputs_of", "learn", "score",
-           "through", "untrained"]  # fmt: skip
+           "through", "untaught", "untrained"]  # fmt: skip
 
 DRAWN = 1_500
 """Pseudo-cells that the baselines learn from, drawn as the model's are."""
@@ -365,6 +365,15 @@ def score(
         ),
         "logistic regression": regressed,
     }
+
+
+def untaught(knocked: KnockedOut, config: KnockoutConfig) -> KnockedOut:
+    """The same encoder of expression before a resampler that only starts as it: a control."""
+    names = knocked.labels["gene"]
+    widths = {"gene": 2 * len(names)}
+    model = build(knocked.model.language, widths, config, config.align.seed, ("gene",))
+    point(model, names, config.sharp)
+    return replace(knocked, model=model, calibrations={})
 
 
 def untrained(knocked: KnockedOut, config: KnockoutConfig) -> KnockedOut:

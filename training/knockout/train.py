@@ -118,7 +118,7 @@ class KnockoutConfig:
     )
     teach: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=100, learning_rate=1e-3, weight_decay=0.01, warmup=0.1, save_every=10,
+            steps=80, learning_rate=1e-3, weight_decay=0.01, warmup=0.1, save_every=10,
             develop_every=20, threads=1,
         )
     )  # fmt: skip
