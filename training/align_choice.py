@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from encoders.aligned import Aligned
     from encoders.language import LanguageModel
 
-__all__ = ["VARIANTS", "choose", "main"]
+__all__ = ["VARIANTS", "choose", "main", "parted"]
 
 _MLP = AlignConfig(kind="mlp3", ridge=None, temperature=0.07)
 
@@ -107,7 +107,7 @@ def _scored(
     seed: int,
 ) -> dict[str, float]:
     """Figures of a projector that was trained without a dataset on its cells."""
-    own, others = _parted(material.cells, name)
+    own, others = parted(material.cells, name)
     # A run has a step at least; at a rate of nothing it stays where it starts.
     rate = config.loop.learning_rate if steps else 1e-12
     loop = replace(config.loop, steps=max(steps, 1), seed=seed, learning_rate=rate)
@@ -124,7 +124,7 @@ def _scored(
 
 def _centroid(material: Material, name: str, config: SpaceConfig) -> dict[str, float]:
     """The nearest mean cell in the encoder's space, spread over the ontology: no projector."""
-    own, others = _parted(material.cells, name)
+    own, others = parted(material.cells, name)
     types = np.array(others.types)
     known = [t for t in sorted(set(others.types)) if split_of_term(t, ()) == "train"]
     means = np.stack([others.vectors[types == one].mean(axis=0) for one in known])
@@ -135,7 +135,8 @@ def _centroid(material: Material, name: str, config: SpaceConfig) -> dict[str, f
     return _figures(material, own, asked, scores)
 
 
-def _parted(cells: CellSet, name: str) -> tuple[CellSet, CellSet]:
+def parted(cells: CellSet, name: str) -> tuple[CellSet, CellSet]:
+    """The cells of a dataset, and all others."""
     here = np.array([origin == name for origin in cells.origins])
     return cells.of(here), cells.of(~here)
 
@@ -144,9 +145,7 @@ def _figures(
     material: Material, own: CellSet, types: Sequence[Curie], scores: NDArray[np.float32]
 ) -> dict[str, float]:
     found = Ranking.of(scores, types, own.types, material.hierarchy)
-    truth = np.array(own.types)
-    balanced = float(np.mean([found.right[truth == one].mean() for one in types]))
-    return {"balanced accuracy": balanced, "AUROC": found.auroc, "Lin": found.lin}
+    return {"balanced accuracy": found.balanced_r1, "AUROC": found.auroc, "Lin": found.lin}
 
 
 def _add(

@@ -292,3 +292,51 @@ def test_variants_are_scored_on_the_dataset_left_out() -> None:
     assert report.notes[0] == "left out in turn: here, there; 1 seeds"
     ranked = [float(note.split()[1].rstrip(":")) for note in report.notes[1:]]
     assert ranked == sorted(ranked, reverse=True) and len(ranked) == 4
+
+
+def test_other_rules_by_hand() -> None:
+    """Two terms, one near every background cell; likeness the identity, so scores are chances."""
+    from training.align_rules import SHIPS, rules
+
+    texts = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+    cell = np.array([[0.8, 0.6]], dtype=np.float32)
+    background = np.array([[1.0, 0.0], [0.6, 0.8]], dtype=np.float32)
+    found = rules(cell, background, texts, np.eye(2), np.array([1, 0]), 1.0)
+
+    def chance(first: float, second: float) -> Any:
+        return pytest.approx(np.exp([first, second]) / np.exp([first, second]).sum())
+
+    assert found[SHIPS][0] == chance(0.8, 0.6)
+    # Means over the background are .8 and .4, deviations .2 and .4.
+    assert found["less the mean"][0] == chance(0.0, 0.2)
+    assert found["less the mean, over the deviation"][0] == chance(0.0, 0.5 * 0.3)
+    assert found["CSLS"][0] == chance(0.4, 0.4)
+    usual = np.mean([1 / (1 + np.exp(-1.0)), 1 / (1 + np.exp(0.2))])
+    own = 1 / (1 + np.exp(-0.2))
+    lifted = np.array([own / usual, (1 - own) / (1 - usual)])
+    assert found["inverted softmax"][0] == pytest.approx(lifted / lifted.sum(), rel=1e-5)
+    assert found["likeness over its mean"][0] == pytest.approx(lifted, rel=1e-5)
+    assert found["text alone"][0] == pytest.approx([0.6, 0.8])
+
+
+def test_rules_are_compared_on_datasets_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    from training import align_rules
+    from training.align_data import Material
+
+    some = cells(each=6)
+    origins = tuple(("here", "there", "simulated")[i % 3] for i in range(len(some)))
+    terms = {i: Term(i, n, Category.CELL_TYPE, "CL", "1") for i, n in TEXTS.items()}
+    material = Material(replace(some, origins=origins), terms, HIERARCHY, frozenset(), {})
+    monkeypatch.setattr(align_rules, "gather", lambda *_, **__: material)
+    monkeypatch.setattr(align_rules, "AlignConfig", lambda: config(steps=20))
+    report = align_rules.compare(Path(), tiny("llama"), seeds=2)
+    assert len(report.baselines) == 9
+    for some_figures in report.baselines.values():
+        assert set(some_figures) == {"score"} | {
+            f"{name}: {figure}"
+            for name in ("here", "there")
+            for figure in ("score", "R@5", "balanced R@5")
+        }  # fmt: skip
+        assert 0.2 < some_figures["score"].value <= 1
+        assert some_figures["score"].spread == pytest.approx(0.0, abs=1e-6), "the same cells twice"
+    assert report.notes[0] == "expected likeness (ships): +0.0000, standard error 0.0000"

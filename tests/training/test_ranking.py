@@ -47,6 +47,7 @@ def test_the_same_five_of_every_item_find_as_much_as_types_of_them_are_true() ->
     found = Ranking.of(np.tile(np.arange(6.0)[::-1], (10, 1)), "abcdef", "a" * 8 + "ef", tree)
     assert found.r5 == pytest.approx(0.9)
     assert found.balanced_r5 == pytest.approx(2 / 3)
+    assert found.balanced_r1 == pytest.approx(1 / 3)
     assert found.figures()["balanced R@5"] == found.balanced_r5
 
 

@@ -51,12 +51,13 @@ def auroc(scores: Scores, truth: NDArray[np.integer]) -> float:
 class Ranking:
     """Figures of one method on one set; ``right`` is the first of each item, for comparisons.
 
-    ``balanced_r5`` counts each type alike: where the same five of n types are always first it is
+    ``balanced`` counts each type alike: where the same five of n types are always first it is
     5 / n, however common they are, while R@5 is then the share of the five in the set.
     """
 
     r1: float
     r5: float
+    balanced_r1: float
     balanced_r5: float
     macro_f1: float
     auroc: float
@@ -79,12 +80,14 @@ class Ranking:
             raise BadInput(f"{missing[0]} is true of some cells and no candidate")
         at = np.array([place[term] for term in truth])
         rank = ranks(scores, at)
+        each = [rank[at == one] for one in np.unique(at)]
         # Where several are highest, the first is said; a tie was no hit for the rank.
         said = [candidates[int(i)] for i in scores.argmax(axis=1)]
         return cls(
             r1=float((rank <= 1).mean()),
             r5=float((rank <= 5).mean()),
-            balanced_r5=float(np.mean([(rank[at == one] <= 5).mean() for one in np.unique(at)])),
+            balanced_r1=float(np.mean([(one <= 1).mean() for one in each])),
+            balanced_r5=float(np.mean([(one <= 5).mean() for one in each])),
             macro_f1=metrics.macro_f1(truth, said),
             auroc=auroc(scores, at),
             lin=metrics.lin(truth, said, tree),
