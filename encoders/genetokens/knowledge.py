@@ -98,7 +98,10 @@ def channel(
             "something that is no finite number; leave such genes out: missing ones are allowed"
         )
     once, rows = _once(where, [str(gene).strip() for gene in genes], rows)
-    found = harmonise(once, species=species)
+    try:
+        found = harmonise(once, species=species)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from None
     place = np.asarray(found.column)
     known = place >= 0
     count = np.bincount(place[known], minlength=len(found.symbols)).astype(np.float64)
@@ -173,9 +176,10 @@ def _numbers(path: Path, line: int, cells: Sequence[str], wide: int) -> list[flo
     except ValueError:
         found = []
     if len(cells) != wide or not found or not np.isfinite(found).all():
+        n = max(wide - 1, 1)
         raise BadFile(
-            f"{path}, line {line}: {','.join(cells)[:60]!r} is no gene and {max(wide - 1, 1)} "
-            "finite numbers; leave out genes of which something is missing"
+            f"{path}, line {line}: {','.join(cells)[:60]!r} was given; expected a gene and {n} "
+            f"finite number{'s' * (n > 1)}: leave out genes of which something is missing"
         )
     return found
 

@@ -157,7 +157,9 @@ def test_a_gene_given_twice() -> None:
         (["CD3D", "LYZ"], [[1.0]], "2 names and values of shape"),
         ([], np.zeros((0, 2)), "one row of numbers"),
         (["CD3D", "LYZ"], [[1.0], [1.0]], "same row for every gene"),
-        (["spam", "eggs", "ham"], [[1.0], [2.0], [3.0]], "gene"),
+        (["spam", "eggs", "ham"], [[1.0], [2.0], [3.0]], "channel 'x': only 0 of 3 names"),
+        (["ptprc", "mpx", "lck"], [[1.0], [2.0], [3.0]], "channel 'x': only 0 of 3 names"),
+        (["ENSRNOG00000000001"] * 2, [[1.0], [1.0]], "ids of rat"),
     ],
 )
 def test_what_is_no_channel_is_refused_in_one_line(
@@ -176,7 +178,7 @@ def test_what_is_no_channel_is_refused_in_one_line(
         ("gene,a,b\nCD3D,1\n", "line 2"),
         ("gene\ta\n", "no row"),
         ("", "no row"),
-        ("gene\nCD3D\n", "finite numbers"),
+        ("gene\nCD3D\n", "expected a gene and 1 finite number:"),
     ],
 )
 def test_a_broken_table_names_its_line(text: str, why: str, tmp_path: Path) -> None:
