@@ -69,6 +69,15 @@ TOP = 20
 FORMATS = (".png", ".pdf", ".svg")
 """Of the picture."""
 
+_READING = (
+    f"{UNSEEN}: simulated cells of held-out types; {' and '.join(KEPT_OUT)}: real cells, never "
+    "trained on; own types: the set's, all types: every type with markers",
+    "marker centroid knows the markers of the held-out types, the others do not; majority is told "
+    "how many cells of the set each type has",
+    "balanced R@5 counts each type alike: the same five of n types for every cell give 5 / n there, "
+    "and as much as they are common in R@5",
+)
+
 _SIMULATION = profiles.SimulationConfig(donors=3, cells=4)
 _SEED = 7  # of the simulated cells that are scored; training draws with 0
 
@@ -236,6 +245,7 @@ def llm(
         f"trained on {len(material.cells):,} cells of {len(set(material.cells.types))} types, "
         f"{share:.0%} of them simulated"
     )
+    report.notes += _READING
     if picture:
         draw(bench.sets[0], found, starts[0], bench.material.terms, picture)
         report.notes.append(f"drawn to {picture}")
