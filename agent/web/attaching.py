@@ -76,7 +76,10 @@ def attached(
     graph: KnowledgeGraph = open_graph(session.graph)
     kept = cast("PageCells | None", dataset.attached)
     if kept is None:
-        kept = PageCells(dataset.cells, graph, annotate=lambda: _annotation(session, dataset, tell))
+        kept = PageCells(
+            dataset.cells, graph, source=dataset.source,
+            annotate=lambda: _annotation(session, dataset, tell),
+        )  # fmt: skip
         dataset.attached = kept
     kept.annotate = lambda: _annotation(session, dataset, tell)
     if len(kept._read) * 8 * dataset.n_cells > MOST_BYTES:

@@ -41,8 +41,6 @@ __all__ = ["FOLDS", "answered", "main", "phenotypes", "pixel_statistics"]
 
 FOLDS = 5
 
-_DEAL = 1  # added to the seed: with 0 a fold was scored while the recipe was made (see _explored)
-
 PENALTIES = (0.1, 1.0, 10.0)
 """Inverse penalties of the regressions that a fifth of the training plates chooses from."""
 
@@ -104,7 +102,7 @@ def phenotypes(
     folder
         Of development data.
     seed
-        Of the folds and the training.
+        Of the training; MitoCheck's folds are the same for each (:func:`split`).
     work
         Folder of checkpoints and answers, to go on from; None to keep none.
     folds
@@ -116,14 +114,13 @@ def phenotypes(
     """
     images = mitocheck(folder)
     told = answered(
-        images, split(images, folds, seed + _DEAL), seed, work, config=config, tuning=tuning,
-        show=show,
+        images, split(images, folds, seed), seed, work, config=config, tuning=tuning, show=show
     )  # fmt: skip
     return _report(images, told, folds, seed, ~_explored(images))
 
 
 def _explored(images: LabelledImages) -> NDArray[np.bool_]:
-    """Images of plates that were scored while rows and settings were still being chosen."""
+    """Images of plates that were scored while rows and settings were still being chosen: fold 0."""
     return np.asarray(split(images, 5, 0) == 0)
 
 

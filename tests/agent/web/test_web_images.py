@@ -225,6 +225,19 @@ def test_links_are_predicted_after_the_known_ones(client: TestClient) -> None:
     assert told == ["known", "predicted"]
 
 
+@pytest.mark.assets
+def test_models_that_read_a_dataset_whole_are_given_its_file(
+    app: Door, client: TestClient, small_file: Path, tmp_path: Path
+) -> None:
+    """Forty cells are no screen; what the model says of them tells that it has read them."""
+    dataset = opened(app, client, small_file, tmp_path)
+    body = {"question": "What happens when CD8A is knocked out?", "dataset": dataset}
+    _, document = events(client.post("/api/ask", json=body).text)[-1]
+    assert document["status"] == "abstained"
+    assert "perturbation" in document["answer"]
+    assert "NoneType" not in document["answer"]
+
+
 def test_a_folder_without_a_model_is_refused_at_the_start(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
