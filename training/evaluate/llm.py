@@ -74,8 +74,8 @@ _READING = (
     "trained on; own types: the set's, all types: every type with markers",
     "marker centroid knows the markers of the held-out types, the others do not; majority is told "
     "how many cells of the set each type has",
-    "balanced R@5 counts each type alike: the same five of n types for every cell give 5 / n there, "
-    "and as much as they are common in R@5",
+    "balanced R@5 counts each type alike: the same five of n types for every cell give 5 / n there "
+    "and, in R@5, their share of the cells",
 )
 
 _SIMULATION = profiles.SimulationConfig(donors=3, cells=4)
