@@ -220,6 +220,27 @@ def test_an_alignment_comes_back_and_scores_the_same(
         Aligned.load(tmp_path, language, {"name": "other"})
 
 
+def test_another_encoder_and_another_language_model(tmp_path: Path) -> None:
+    """64 wide cells into a model 32 wide, twenty steps; what comes out opens beside no other."""
+    language = tiny("gpt2", width=32)
+    encoder = {"name": "mine", "width": 64}
+    plan = config(steps=20, ridge=None)
+    found, history = align(language, cells(width=64), TEXTS, HIERARCHY, plan)
+    assert history.step == 20
+    assert history.records[-1]["loss"] < history.records[0]["loss"] - 0.05
+    shape = found.model.projector.config
+    assert (shape.width_in, shape.width_out) == (64, 32)
+    found.save(tmp_path, encoder=encoder)
+    assert Aligned.load(tmp_path, language, encoder).model.projector.config == shape
+    with pytest.raises(BadFile) as caught:
+        Aligned.load(tmp_path, tiny("llama"), encoder)
+    said = str(caught.value)
+    assert "is for type gpt2, width 32" in said and "expected type llama, width 64" in said
+    assert "\n" not in said
+    with pytest.raises(BadFile, match="is for width 64; expected width 24"):
+        Aligned.load(tmp_path, language, {"name": "mine", "width": 24})
+
+
 def test_expected_likeness_by_hand() -> None:
     """r > a > b, r > c; known b and c, asked a (not known) and b: Lin to the power 1.
 
