@@ -175,7 +175,9 @@ def _ground(labels: Sequence[str], hierarchy: Hierarchy) -> dict[str, str]:
     lost = [one for one in labels if one not in found]
     if lost:
         some = ", ".join(lost[:8])
-        say(f"{len(lost)} labels name no cell type and count as unknown: {some}")
+        what = "label names no cell type and counts" if len(lost) == 1 else (
+            "labels name no cell type and count")  # fmt: skip
+        say(f"{len(lost)} {what} as unknown: {some}")
     return found
 
 

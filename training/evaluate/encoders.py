@@ -6,9 +6,9 @@ followed by the same logistic regression on its vectors
 (:class:`encoders.celltypes.transfer.Transfer`), and principal components by nearest neighbours as
 well. Beside them stand the most variable genes themselves, CellTypist trained on the same cells
 where it is installed, gene texts (GenePT-w), the same with random and with permuted gene vectors,
-and the gene-token encoder with random and permuted knowledge. Across datasets the coarse classes
-that both have are scored, mapped by the Cell Ontology (``data/label_maps``), and the types that
-both have; within one, its own types.
+and the gene-token encoder, across datasets also with random and permuted knowledge. Across datasets
+the coarse classes that both have are scored, mapped by the Cell Ontology (``data/label_maps``), and
+the types that both have; within one, its own types.
 
 A seed leaves out a tenth of the training cells of every type, or deals the folds anew; the spread
 is the standard deviation over seeds. The gene-token encoder is trained anew on the training cells
@@ -17,7 +17,7 @@ encoder --genes-of`` does). Nothing is chosen on what is scored. Last stands the
 these" on principal components: the share of cells that it refuses, of types that the reference has
 and of those that it lacks, between the datasets and, one type at a time held out of a part of the
 cells, in mouse brain. With ``--out`` each run and each fold leaves a line of JSON, and one that the
-file holds is not made again; all of it takes an hour of one core, most of it for gene tokens.
+file holds is not made again; all of it takes most of an hour of one core, half for gene tokens.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ STEPS = 400
 """Steps of the gene-token encoder here: half a minute of one processor."""
 
 SEEDS, TRAINED_SEEDS = 3, 2
-"""Seeds; and of what is trained for minutes, but for gene tokens across datasets."""
+"""Seeds and deals; deals of gene tokens, ten trainings each, and seeds of their controls."""
 
 LONG = f"{OURS}, as the command trains"
 """128 tokens and 600 steps: three minutes a training, so one seed across datasets alone."""
@@ -100,7 +100,7 @@ def encoders(
     seed
         The first one.
     seeds
-        How many, and how many of what is trained for minutes.
+        How many, and how many deals of gene tokens and seeds of their controls.
     within
         Whether the folds within a dataset are made too.
     """
@@ -185,9 +185,9 @@ def _seeds(name: str, many: int, few: int) -> tuple[int, int]:
     """Seeds across datasets and deals of the folds within: fewer of what takes minutes."""
     if name == OURS:
         return many, few
-    if name in (LONG, "majority"):
-        return 1, int(name != LONG)
-    return (few, 1) if name.startswith(OURS) else (many, many)
+    if name.startswith(OURS):
+        return 1 if name == LONG else few, 0
+    return (1, 1) if name == "majority" else (many, many)
 
 
 def _under(once: Once, key: Key, more: Key, run: Run) -> dict[str, Any]:
