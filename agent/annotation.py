@@ -220,6 +220,7 @@ class Annotation:
             "encoder": self.about.encoder,
             "counts": self.counts(),
             "abstained": self.abstained,
+            "notices": list(self.about.notices),
             "seconds": round(self.about.seconds, 3),
             "peak_rss_mb": peak_rss_mb,
         }

@@ -326,6 +326,8 @@ def table(found: Annotation) -> str:
     lines.append("AGAINST: + is there and should not be; - is missing, no more than elsewhere.")
     if about.species != "human":
         lines.append("Genes are named by their human orthologues.")
+    # How well a reference tells what it lacks is a part of every answer by it.
+    lines += [notice for notice in about.notices if "none of these" in notice]
     if found.clusters is not None:
         lines += ["", *_clusters(found)]
     return "\n".join(lines) + "\n"

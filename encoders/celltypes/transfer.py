@@ -30,7 +30,15 @@ from encoders.celltypes.reference import PoolConfig
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["Principal", "Rule", "Transfer", "TransferConfig", "calibrated", "chosen_cells"]
+__all__ = [
+    "Limit",
+    "Principal",
+    "Rule",
+    "Transfer",
+    "TransferConfig",
+    "calibrated",
+    "chosen_cells",
+]
 
 Rule = Literal["both", "knn", "logistic"]
 
@@ -54,6 +62,21 @@ class TransferConfig:
     lost: float = 0.05
     least: int = PoolConfig.least
     most: int = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Limit:
+    """From which distance on a cell is none of the types, and how well that tells.
+
+    ``usual`` [t] is what distance is usual within each type, ``value`` the ratio to it from which
+    on a cell is a stranger. ``found`` is the share of a held-out type's cells that are told so,
+    mean of the types; ``lost`` that of cells whose type is there. Both are of the reference.
+    """
+
+    usual: NDArray[np.float64]
+    value: float
+    found: float
+    lost: float
 
 
 class Principal:
@@ -99,13 +122,12 @@ class Transfer:
         code: NDArray[np.int64],  # [m]
         scale: tuple[NDArray[np.float32], float],  # mean [d] and spread of the vectors
         plane: tuple[NDArray[np.float64], NDArray[np.float64]] | None,  # [t, d] and [t]
-        usual: NDArray[np.float64],  # [t]
-        limit: float,
+        none: Limit,
         config: TransferConfig,
     ) -> None:
-        self.names, self.config, self.limit = names, config, limit
+        self.names, self.config, self.none, self.limit = names, config, none, none.value
         self._ways, self._code, self._scale = ways, code, scale
-        self._plane, self._usual = plane, usual
+        self._plane, self._usual = plane, none.usual
 
     @classmethod
     def fit(
@@ -154,8 +176,8 @@ class Transfer:
         points = ((vectors[kept] - mean) / spread).astype(np.float32)
         plane = None if config.rule == "knn" else _plane(points, code, config)
         ways = _units(points)
-        usual, limit = calibrated(ways, code, len(names), config)
-        return cls(names, ways, code, (mean, spread), plane, usual, limit, config)
+        none = calibrated(ways, code, len(names), config)
+        return cls(names, ways, code, (mean, spread), plane, none, config)
 
     def chances(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of the labels [n, t]; each row sums to 1."""
@@ -203,7 +225,7 @@ def chosen_cells(labels: Sequence[str | None], config: TransferConfig) -> NDArra
 
 def calibrated(
     points: NDArray[np.float32], code: NDArray[np.int64], n_types: int, config: TransferConfig
-) -> tuple[NDArray[np.float64], float]:
+) -> Limit:
     """What distance is usual within each type, and from which ratio to it on a cell is a stranger.
 
     Each reference cell is seen twice: as a cell of a known type (all others remain) and as one of
@@ -236,7 +258,9 @@ def calibrated(
     worth = [f - (ratio > o).mean() for f, o in zip(found, options, strict=True)]
     best = float(options[int(np.argmax(worth))])
     # Between the two: a type that is missing may be nearer than those that were held out.
-    return usual, float(np.sqrt(floor * best))
+    limit = float(np.sqrt(floor * best))
+    told = [float((strange[code == t] > limit).mean()) for t in range(n_types)]
+    return Limit(usual, limit, float(np.mean(told)), float((ratio > limit).mean()))
 
 
 def _units(points: NDArray[np.float32]) -> NDArray[np.float32]:

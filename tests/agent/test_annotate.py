@@ -412,7 +412,7 @@ def test_the_json_document(file, capsys):
     document = json.loads(out)
     assert list(document) == [
         "n_cells", "n_genes_used", "layer_used", "releases", "encoder", "counts", "abstained",
-        "seconds", "peak_rss_mb",
+        "notices", "seconds", "peak_rss_mb",
     ]  # fmt: skip
     assert document["n_cells"] == 48
     assert document["layer_used"] == "X"

@@ -112,6 +112,22 @@ def test_the_command_writes_a_copy_and_a_document(halves, tmp_path, capsys):
         assert why in error and "Traceback" not in error
 
 
+def test_how_well_strangers_are_told_is_measured_on_the_reference(halves):
+    about = transferred(halves).about
+    (said,) = [notice for notice in about.notices if "none of these" in notice]
+    told, lost = about.parameters["held_out_told"], about.parameters["held_in_lost"]
+    assert 0 < lost <= 0.06 < told < 1
+    assert f"{told:.0%} of its cells" in said
+
+
+def test_genes_of_which_a_cell_shows_next_to_none_tell_no_types(halves):
+    reference, query = halves
+    rare = np.asarray((query.X > 0).mean(axis=0)).ravel() < 0.06
+    assert rare.sum() > 60
+    with pytest.raises(BadInput, match=r"shows \d\.\d of the \d+ genes .* expected 10 at least"):
+        transferred((reference, query[:, rare].copy()))
+
+
 def test_what_cannot_be_compared_is_refused(halves):
     reference, query = halves
     with pytest.raises(BadInput, match="genes; expected 50"):

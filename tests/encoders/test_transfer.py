@@ -43,6 +43,15 @@ def test_a_type_that_the_reference_lacks_is_none_of_its_types():
     stranger = np.array(truth) == "E"
     assert strange[stranger].mean() > 0.9
     assert strange[~stranger].mean() < 0.15
+    # What is measured on the reference alone, its types left out in turn.
+    assert made.none.found > 0.9
+    assert made.none.lost <= 0.05 + 0.01
+
+
+def test_types_that_cannot_be_told_apart_are_not_missed_when_they_are_left_out():
+    vectors, _ = clouds(types=1, n=900)
+    made = Transfer.fit(vectors, ["A", "B", "C"] * 300)
+    assert made.none.found < 0.5  # not none: with fewer cells left the nearest are farther
 
 
 @pytest.mark.parametrize("rule", RULES)
