@@ -117,7 +117,7 @@ function candidates({ text, scores = {} }) {
     const label = end > 0 ? rest.slice(0, end) : id;
     rest = rest.slice(Math.max(0, end)).replace(/^.*?\d(?: \(expected error [^)]*\))?, /, "");
     const name = id.includes(":") ? term(id, label) : label;
-    const fill = make("i", { class: "other", "width%": (100 * Math.abs(score) / most).toFixed(1) });
+    const fill = make("i", { "width%": (100 * Math.abs(score) / most).toFixed(1) });
     return make("div", { class: "measure ranked" }, make("span", {}, name), make("div", { class: "track" }, fill), make("span", {}, String(score)));
   });
   return rows.length > 0 && make("div", {}, rows);
