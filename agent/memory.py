@@ -32,7 +32,8 @@ _NAME = re.compile(r"[\w.-]{1,64}")
 class Turn:
     """One question of a conversation.
 
-    ``tool``, ``terms``, ``organism``, ``selection`` and ``against`` are what was run on what.
+    ``tool``, ``terms``, ``organism``, ``selection`` and ``against`` are what was run on what; where
+    nothing was run, ``terms`` are those that the question names.
     ``listed`` are the ids that the answer named, in its order: what "the second one" is. ``data``
     is the name of the dataset that was attached, and ``cells`` the selection that stood then.
     """

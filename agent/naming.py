@@ -30,10 +30,11 @@ _SOURCE = re.compile(
 # The Cell Ontology's mark of a type that one species has.
 _ONE_SPECIES = re.compile(r" \((?:Mmus|Hsap)\)$")
 _ORGANISM = "NCBITaxon:"
-# What a cell makes is a gene's product, and may be named as one ("perforin").
+# What a cell makes, and what has a job, is a gene's product, and may be named as one ("perforin").
 _PRODUCT = re.compile(
     r"\b(?:makes?|making|secret(?:es?|ing)|produc(?:es?|ing)|releas(?:es?|ing)|synthesi[sz](?:es?|ing))"
-    r"\s+(?P<made>[\w-]+)|\b(?P<by>[\w-]+)\s+(?:made|secreted|produced|released)\s+(?:by|in)\b",
+    r"\s+(?P<made>[\w-]+)|\b(?:job|role|function|task|purpose) of\s+(?P<of>[\w-]+)"
+    r"|\b(?P<by>[\w-]+)\s+(?:made|secreted|produced|released)\s+(?:by|in)\b",
     re.IGNORECASE,
 )
 _AS_WRITTEN = 0.9
@@ -83,7 +84,7 @@ def _with_products(
     """Add the genes whose products are said to be made, where only their names say so."""
     found = list(mentions)
     for match in _PRODUCT.finditer(question):
-        group = "made" if match["made"] else "by"
+        group = str(match.lastgroup)
         start, end = match.span(group)
         taken = any(m.start < end and start < m.end for m in mentions)
         if taken or is_ordinary(match[group]) or match[group].lower() in FUNCTION_WORDS:

@@ -36,6 +36,7 @@ _COMMON: Mapping[str, str] = {
     "types_in": "A",
     "diseases": "G",
     "partners": "G",
+    "surroundings": "G",
     "location": "G",
     "develops_from": "C",
     "tissue": "C",
@@ -63,16 +64,11 @@ def nearby(question: str, mentions: Sequence[Mention]) -> str:
     for place, (name, wanted) in enumerate(_COMMON.items()):
         tool = TOOLS[name]
         kinds = wanted.split() if tool.arity > 1 else list(wanted)
-        for ids in permutations(letters, tool.arity):
+        near = len(asked & _words(tool.use))
+        for ids in permutations(letters, tool.arity):  # the question's own order comes first
             if "".join(letters[one] for one in ids) in kinds:
                 names = dict(zip("AB", (labels[one] for one in ids), strict=False))
-                rank = (
-                    -len(asked & _words(tool.use)),
-                    -tool.arity,
-                    place,
-                    _filled(tool.use, names),
-                )
-                offered[name] = min(offered.get(name, rank), rank)
+                offered.setdefault(name, (-near, -tool.arity, place, _filled(tool.use, names)))
     return _listed(rank[-1] for rank in sorted(offered.values())[:_OFFERED])
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from agent.facts import Facts, Found
 from agent.kinds import (
+    around,
     development,
     genes,
     hierarchy,
@@ -114,6 +115,7 @@ TOOLS: Mapping[str, Tool] = _tools(
     Tool("gene_in_type", "What gene A does in cell type B.", genes.gene_in_type, ("G", "C")),
     Tool("location", "Where in the cell gene A's product is.", genes.location, ("G",)),
     Tool("types_of_gene", "The cell types that gene A is tied to.", genes.types_of_gene, ("G",)),
+    Tool("surroundings", "Gene A's neighbours in the graph.", around.surroundings, ("G",)),
     Tool("partners", "The interaction partners of gene A.", genes.partners, ("G",)),
     Tool("receptors", "The receptors that ligand A is paired with.", genes.receptors, ("G",)),
     Tool("ligands", "The ligands that receptor A is paired with.", genes.ligands, ("G",)),
