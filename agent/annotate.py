@@ -205,8 +205,9 @@ def annotate_cells(
             collected.term, collected.confidence,
         )  # fmt: skip
     made = finished(
-        known, cells, named, moments, judge, collected, replace(config, smooth=smoothed)
-    )
+        known, cells, named, moments, judge, collected, replace(config, smooth=smoothed),
+        _structure(source, judge.scorer),
+    )  # fmt: skip
     about = replace(made.about, seconds=time.monotonic() - started)
     return replace(made, clusters=decided, about=about)
 
@@ -256,6 +257,7 @@ def finished(
     judge: Judge,
     collected: Collected,
     config: AnnotateConfig,
+    warnings: Sequence[str] = (),
 ) -> Annotation:
     """Put together what was collected, with the evidence for each answer."""
     scorer = judge.scorer
@@ -279,8 +281,32 @@ def finished(
             named,
             scorer,
             replace(config, candidates=candidates),
-            (*doubt(cells.genes, config.species), *notices),
+            (*doubt(cells.genes, config.species), *warnings, *notices),
         ),
+    )
+
+
+def _structure(source: Source, scorer: MarkerScorer) -> tuple[str, ...]:
+    """A warning where no type's markers go together in the cells: their values look shuffled."""
+    import scipy.sparse as sp
+
+    from encoders.celltypes.coherence import CELLS, FEWEST, by_chance, coherence
+
+    parts, n = [], 0
+    for block in source.blocks():
+        parts.append(block.values[: CELLS - n])
+        n += parts[-1].shape[0]
+        if n >= CELLS:
+            break
+    if n < FEWEST:
+        return ()
+    found = coherence(sp.vstack(parts, format="csr"), scorer.sets)
+    if found > by_chance(n):
+        return ()
+    return (
+        "warning: no structure: the markers of no type go together in these cells, as if values "
+        f"had been shuffled (variance of marker scores {found:.2f} times that of independent "
+        f"genes; chance alone gives up to {by_chance(n):.2f}): the answers say nothing",
     )
 
 

@@ -289,6 +289,15 @@ def test_a_species_that_the_names_contradict_is_doubted(immune):
     assert "given as human" in said and "name mouse" in said
 
 
+def test_shuffled_values_are_told_as_such(immune):
+    assert not any("shuffled" in one for one in annotated(immune, smooth=False).about.notices)
+    rng = np.random.default_rng(0)
+    noise = cells(per_type=40)
+    noise.X = sp.csr_matrix(np.column_stack([rng.permutation(c) for c in noise.X.toarray().T]))
+    (said,) = [one for one in annotated(noise, smooth=False).about.notices if "shuffled" in one]
+    assert said.startswith("warning: no structure")
+
+
 def test_what_a_type_lacks_by_definition_counts_and_names_its_source(known):
     row, column = known.sets.ids.index("CL:0000623"), known.sets.genes.index("CD19")
     assert known.sources["CL:0000623", "CD19"] == ("CL",)  # an axiom, no other collection
