@@ -63,6 +63,8 @@ UNSEEN = "unseen types"
 SAMPLE = 200
 """Cells of a dataset that the language model reads as text: a cell takes it a third of a second."""
 
+_MOST = 100  # standard errors that are worth a number
+
 TOP = 20
 """Genes in that text."""
 
@@ -315,12 +317,24 @@ def _margins(
         error = np.std(values, ddof=1) / np.sqrt(len(values))
         if figure in ("R@1", "R@5"):
             error = np.hypot(error, np.sqrt(value * (1 - value) / n))
-        said.append(f"{figure} {(value - np.mean(values)) / max(error, 1e-9):+.1f}")
+        margin = (value - np.mean(values)) / max(error, 1e-9)
+        said.append(_margin(figure, margin))
     worst = _least([paired(own.right, other.right) for other in others])
     report.notes.append(
         f"{where}: above {name} (mean of {len(others)} seeds) by standard errors: "
         f"{', '.join(said)}; above its luckiest seed, cell by cell, R@1 {worst:+.1f}"
     )
+
+
+def _margin(figure: str, errors: float) -> str:
+    """So many standard errors; seeds that all say the same have no spread to measure by.
+
+    >>> _margin("Lin", -4.23), _margin("Lin", 3689.2)
+    ('Lin -4.2', 'Lin beyond +100')
+    """
+    if abs(errors) < _MOST:
+        return f"{figure} {errors:+.1f}"
+    return f"{figure} beyond {_MOST if errors > 0 else -_MOST:+d}"
 
 
 def _least(margins: Sequence[tuple[float, float]]) -> float:
