@@ -214,11 +214,12 @@ def read_ligand_receptor(path: Path, release: Release, genes: GeneIndex) -> Load
 def marker_edges(
     human: GeneIndex, mouse: GeneIndex, cell_types: Mapping[Curie, Term], extra: Iterable[Path] = ()
 ) -> Loaded:
-    """Return the marker table as edges; the release is the table's content, hashed.
+    """Return the marker table as edges; the release is the table's facts, hashed.
 
     A marker reported in both species gives an edge in each.
     """
-    digest = hashlib.sha256(TABLE.read_bytes()).hexdigest()[:12]
+    facts = [row for row in TABLE.read_bytes().splitlines() if not row.startswith(b"#")]
+    digest = hashlib.sha256(b"\n".join(facts)).hexdigest()[:12]
     release = Release(
         "celloquy-markers",
         f"sha256:{digest}",
