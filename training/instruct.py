@@ -44,6 +44,7 @@ __all__ = [
     "instruct",
     "prompts",
     "save",
+    "shrink",
     "take_up",
 ]
 
@@ -478,6 +479,18 @@ def _about(
         "data": digest.hexdigest()[:16],
         "start": start,
     }
+
+
+def shrink(model: SoftTokenModel, share: float) -> None:
+    """Keep a share of what the layers of low rank add; the rest is as published again.
+
+    A model between the published and the tuned one forgets less than it unlearns of the task
+    (M. Wortsman et al. 2022, arXiv:2109.01903).
+    """
+    with torch.no_grad():
+        for name, parameter in model.language.model.named_parameters():
+            if "lora_B" in name:
+                parameter.mul_(share)
 
 
 def save(

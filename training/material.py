@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from encoders.language import LanguageModel
     from training.align_data import Material
 
-__all__ = ["TOKENS", "instructions", "marker_lists"]
+__all__ = ["LEARNT", "NAMES", "TOKENS", "instructions", "marker_lists"]
 
 TOKENS, TALK_TOKENS = 88, 64
 """The most tokens of facts and one question, of an item by itself and in a talk: short facts teach
@@ -32,6 +32,11 @@ LEARNT: Mapping[Kind, float] = {
 }  # fmt: skip
 """Share of each kind among what is learnt. Of questions about cells more than half ask for the
 type: a name is written right once it has been written a dozen times."""
+
+NAMES: Mapping[Kind, float] = {
+    "type": 0.8, "parent": 0.05, "markers": 0.05, "member": 0.05, "choice": 0.05,
+}  # fmt: skip
+"""The same for the steps at the end, which are for names above all."""
 
 _READ = 4  # one talk in so many reads lists of markers, parents or degrees of certainty
 
@@ -48,7 +53,12 @@ def marker_lists(unseen: Collection[Curie] = ()) -> dict[Curie, list[str]]:
 
 
 def instructions(
-    found: Material, language: LanguageModel, n: int, *, seed: int = 0
+    found: Material,
+    language: LanguageModel,
+    n: int,
+    *,
+    seed: int = 0,
+    shares: Mapping[Kind, float] = LEARNT,
 ) -> tuple[list[Item], list[list[Item]], list[str]]:
     """About ``n`` items of the training terms, half as many talks, and definitions of the terms.
 
@@ -62,6 +72,8 @@ def instructions(
         Items.
     seed
         Of the items.
+    shares
+        Of the kinds of items.
     """
     items, talks = (
         Writer(
@@ -85,7 +97,7 @@ def instructions(
         talk = talks.conversation(8) if number % _READ else talks.reading(8)
         if len(talk) > 1:
             held.append(talk)
-    return items.items(n, LEARNT), held[: n // 2], plain
+    return items.items(n, shares), held[: n // 2], plain
 
 
 def _fits(language: LanguageModel, most: int, text: str) -> bool:

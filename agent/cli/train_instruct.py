@@ -12,9 +12,15 @@ from agent.cli.console import emit_json, options
 from agent.cli.train import Cells, Label, Model, Output, Seconds, development_folder
 
 if TYPE_CHECKING:
+    from encoders.adapter import SoftTokenModel
+    from training.align_data import Material
     from training.instruct import InstructConfig
+    from training.loop import History
 
 __all__ = ["instruct"]
+
+_NAMES_ITEMS, _NAMES_PATTERN, _NAMES_RATE = 4_000, "CCTCCCPCCC", 0.5
+"""Of the steps at the end: items, kinds of steps, and the rate as a share of that before."""
 
 
 def instruct(
@@ -38,6 +44,13 @@ def instruct(
     ] = None,
     rank: Annotated[int, typer.Option(help="Rank of LoRA's layers.", min=1)] = 8,
     steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.")] = None,
+    names: Annotated[
+        int, typer.Option(help="Steps at the end, mostly on names of cell types.", min=0)
+    ] = 200,
+    keep: Annotated[
+        float,
+        typer.Option(help="Share of what the layers add that is kept at the end.", min=0, max=1),
+    ] = 0.9,
     batch: Annotated[int | None, typer.Option(help="Prompts with facts a batch.")] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     seconds: Seconds = None,
@@ -60,7 +73,7 @@ def instruct(
     from encoders.language import load
     from training.align_data import Labelled, gather
     from training.instruct import instruct as train
-    from training.instruct import save
+    from training.instruct import save, shrink
     from training.material import instructions
 
     folder = development_folder(data)
@@ -75,15 +88,20 @@ def instruct(
         model, some, found.cells, plain, talks, config, output / "training",
         start=start / LORA if start else None, seconds=seconds, show=not options.quiet,
     )  # fmt: skip
+    steps_before, seconds_before = 0, 0.0
+    if history.finished and names:
+        steps_before, seconds_before = history.step, history.seconds
+        made, history = _names(made, model, found, config, names, output, seconds)
     document: dict[str, Any] = {
         "finished": history.finished,
-        "step": history.step,
+        "step": steps_before + history.step,
         "loss": round(history.loss, 6),
         "instructions": len(some) + sum(len(talk) for talk in talks),
         "cells": found.origins,
-        "seconds": round(history.seconds, 1),
+        "seconds": round(seconds_before + history.seconds, 1),
     }
     if history.finished:
+        shrink(made, keep)
         about = document | {"seed": options.seed, "note": "trained partly on simulated cells"}
         document["sha256"] = save(made, output, encoder=found.encoder, about=about)
         document["folder"] = str(output)
@@ -94,6 +112,37 @@ def instruct(
     if not history.finished:
         sys.stderr.write("celloquy: stopped before the end; the same command goes on\n")
     return 0
+
+
+def _names(
+    made: SoftTokenModel,
+    model: SoftTokenModel,
+    found: Material,
+    config: InstructConfig,
+    steps: int,
+    output: Path,
+    seconds: float | None,
+) -> tuple[SoftTokenModel, History]:
+    """Go on from what was tuned with steps that are mostly on names of types."""
+    from dataclasses import replace
+
+    from encoders.adapter import LORA
+    from training.instruct import instruct as train
+    from training.instruct import save
+    from training.material import NAMES, instructions
+
+    folder = output / "training"
+    save(made, folder / "first", encoder=found.encoder)
+    rate = _NAMES_RATE * config.loop.learning_rate
+    loop = replace(config.loop, steps=steps, learning_rate=rate)
+    some, talks, plain = instructions(
+        found, model.language, _NAMES_ITEMS, seed=options.seed, shares=NAMES
+    )
+    model.load_state_dict(made.state_dict())  # the same unless the projector was trained as well
+    return train(
+        model, some, found.cells, plain, talks, replace(config, pattern=_NAMES_PATTERN, loop=loop),
+        folder / "names", start=folder / "first" / LORA, seconds=seconds, show=not options.quiet,
+    )  # fmt: skip
 
 
 def _config(

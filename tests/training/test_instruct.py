@@ -204,6 +204,18 @@ class TestTraining:
         assert all(p.grad is None for p in before.model.parameters())
         assert any(p.grad is not None for p in now.model.parameters())
 
+    def test_a_shrunk_adapter_adds_a_share_of_what_it_did(self, model: SoftTokenModel) -> None:
+        made, _ = instruct(model, ABOUT, CELLS, config=config(6))
+        layers = {n: p.clone() for n, p in made.language.model.named_parameters() if "lora_" in n}
+        tuning.shrink(made, 0.5)
+        for name, parameter in made.language.model.named_parameters():
+            if "lora_" in name:
+                assert torch.equal(parameter, layers[name] * (0.5 if "lora_B" in name else 1.0))
+        tuning.shrink(made, 0.0)
+        batch = model.assemble(tuning.prompts(TALK), None)
+        now, before = (one.language.forward(batch.embeddings, batch.mask) for one in (made, model))
+        assert torch.allclose(now, before, atol=1e-6)
+
     @pytest.mark.slow
     def test_killed_in_the_middle_and_run_again(self, tmp_path: Path) -> None:
         """kill -9 after a checkpoint; the same command then ends as a run that was left alone."""

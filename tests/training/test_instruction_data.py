@@ -185,10 +185,11 @@ class TestKinds:
             assert len(set(every)) == len(every), kind
 
     def test_the_shares_of_what_is_learnt_and_of_what_is_scored_are_whole(self) -> None:
-        from training.material import LEARNT
+        from training.material import LEARNT, NAMES
 
-        assert sum(KINDS.values()) == pytest.approx(1) == sum(LEARNT.values())
-        assert KINDS.keys() == LEARNT.keys()
+        for shares in (KINDS, LEARNT, NAMES):
+            assert sum(shares.values()) == pytest.approx(1)
+        assert KINDS.keys() == LEARNT.keys() > NAMES.keys()
 
     @given(st.integers(0, 10_000))
     def test_a_list_is_read_as_it_says_or_not_at_all(self, seed: int) -> None:
