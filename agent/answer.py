@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agent.statement import Statement
+from agent.verification.statement import Statement
 from kg.terms import Curie, Edge, Path
 from retrieval.evidence import (
     CellsEvidence,

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from agent.statement import Statement
-from agent.support import record
-from agent.wording import Names
+from agent.verification.statement import Statement
+from agent.verification.support import record
+from agent.verification.wording import Names
 from data.markers import of_the_day
 from kg.graph import Direction, KnowledgeGraph
 from kg.neighbours import Neighbour, neighbourhood

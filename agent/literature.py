@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from agent.facts import Finding, Found, none_found
-from agent.patterns import HARMLESS
-from agent.questions import SEARCHING
-from agent.statement import Form, Statement
+from agent.routing.patterns import HARMLESS
+from agent.routing.questions import SEARCHING
+from agent.verification.statement import Form, Statement
 from data.errors import AssetMissing
 from kg.lexicon import normalise
 

@@ -1,8 +1,8 @@
 """Language models as writers of drafts: the bundled one, another local one, or a chat model.
 
 A writer gets checked facts and gives a draft, or a problem in words; never an exception, and never
-later than its time. What it writes is only a proposal: :mod:`agent.verify` reads it, and the shown
-sentences are made again from what it proves to say.
+later than its time. What it writes is only a proposal: :mod:`agent.verification.verify` reads it,
+and the shown sentences are made again from what it proves to say.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def umap(
     BadInput
         When there is no such column or embedding.
     """
-    from agent.scatter import draw_cells
+    from agent.pictures.scatter import draw_cells
 
     if color not in adata.obs.columns:
         raise BadInput(f"obs has no column {color!r}; annotate first: celloquy.tl.annotate(adata)")
@@ -72,7 +72,7 @@ def path(a: str, b: str, *, predicates: str | None = None, ax: Axes | None = Non
     """
     from agent import lookup
     from agent.documents import sources_of
-    from agent.picture import draw_path
+    from agent.pictures.picture import draw_path
 
     graph = lookup.open_graph()
     found = lookup.path(a, b, predicates=predicates, graph=graph)
@@ -101,7 +101,7 @@ def neighbours(
     """
     from agent import lookup
     from agent.documents import sources_of
-    from agent.picture import draw_neighbours
+    from agent.pictures.picture import draw_neighbours
 
     graph = lookup.open_graph()
     found = lookup.gene_neighbourhood(gene, relations=relations, limit=limit, graph=graph)

@@ -21,7 +21,7 @@ from kg.terms import Curie
 from retrieval.evidence import PredictionEvidence
 
 if TYPE_CHECKING:
-    from agent.cells import AttachedCells
+    from agent.attached.cells import AttachedCells
     from kg.graph import KnowledgeGraph
 
 __all__ = ["MODELS", "Seen", "ask", "problem"]
@@ -151,7 +151,7 @@ def _knocked_out(seen: Seen) -> Prediction:
 
 def _guess(seen: Seen) -> Prediction:
     """What the language-model core itself takes the selected cells for."""
-    from agent.cells import known
+    from agent.attached.cells import known
     from encoders.cellguess import guess
 
     cells, facts = _cells(seen), known(seen.graph)

@@ -1,7 +1,7 @@
 """Every prompt that a language model is given, in one place.
 
 Facts reach a model as sentences with their keys. What a label or an abstract says is data: the
-prompt tells so, and :mod:`agent.verify` holds to it, whatever the model makes of it.
+prompt tells so, and :mod:`agent.verification.verify` holds to it, whatever the model makes of it.
 """
 
 from __future__ import annotations

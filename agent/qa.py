@@ -1,8 +1,8 @@
 """A question in, a cited answer out: ground, route, retrieve, write, verify, answer or abstain.
 
 The steps are the nodes of a LangGraph state graph; each is a plain function that can be read and
-tested alone. What is shown has passed :mod:`agent.verify`; where nothing passes, the answer
-abstains and says what would help. A failure is an answer with a status, never a half truth.
+tested alone. What is shown has passed :mod:`agent.verification.verify`; where nothing passes, the
+answer abstains and says what would help. A failure is an answer with a status, never a half truth.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from agent import predictions, remarks
 from agent.answer import Answer, Step
 from agent.config import AskConfig
 from agent.degraded import built_in, degraded
-from agent.entailment import doubted
 from agent.facts import Facts, Found
 from agent.finishing import finished
 from agent.flow import compiled
-from agent.guessing import chosen, guessed
 from agent.kinds.predictions import usable_image, which_gene
 from agent.literature import Literature, open_literature
 from agent.llm import Writer, open_writer
-from agent.naming import named_in
-from agent.questions import LETTERS, slotted
 from agent.retrieving import retrieve
-from agent.router import Plan, route
-from agent.spoken import clean
+from agent.routing.guessing import chosen, guessed
+from agent.routing.naming import named_in
+from agent.routing.questions import LETTERS, slotted
+from agent.routing.router import Plan, route
+from agent.routing.spoken import clean
 from agent.state import CELLS, State
 from agent.tools import TOOLS
-from agent.verify import Verifier
+from agent.verification.entailment import doubted
+from agent.verification.verify import Verifier
 from agent.writing import (
     abstention,
     draft,
@@ -50,8 +50,8 @@ from kg.mentions import Mention
 from kg.terms import Curie
 
 if TYPE_CHECKING:
-    from agent.cells import AttachedCells
-    from agent.these import These
+    from agent.attached.cells import AttachedCells
+    from agent.attached.these import These
 
 __all__ = ["Agent", "ask"]
 
@@ -100,7 +100,7 @@ class Agent:
         question
             In words.
         cells
-            Cells that it may be about (:func:`agent.cells.attach`).
+            Cells that it may be about (:func:`agent.attached.cells.attach`).
         selection
             Which of them "these cells" are; those that stand selected where not given.
         image
@@ -114,8 +114,8 @@ class Agent:
         question = clean(question)
         state: State = {"question": question, "steps": (), "warnings": (), "claims": ()}
         if cells is not None:
-            from agent.cellquestions import spelled
-            from agent.these import These
+            from agent.attached.cellquestions import spelled
+            from agent.attached.these import These
 
             these = These(cells, cells.selection, cells.against)
             if selection is not None:
@@ -135,7 +135,7 @@ class Agent:
         return answer
 
     def use_on_cells(self, name: str, these: These, *terms: Curie) -> Answer:
-        """Answer with one named tool of :data:`agent.cellquestions.CELL_TOOLS`.
+        """Answer with one named tool of :data:`agent.attached.cellquestions.CELL_TOOLS`.
 
         Parameters
         ----------
@@ -296,7 +296,7 @@ class Agent:
     def _on_cells(self, state: State) -> Plan | None:
         if "these" not in state:
             return None
-        from agent.cellquestions import plan
+        from agent.attached.cellquestions import plan
 
         asked = slotted(state["read"], state["mentions"])
         found = plan(asked, state["these"], named=state["named"])
@@ -346,7 +346,7 @@ class Agent:
             if seen.image is None:
                 return self.verifier
             return Verifier(self.graph, self._stored_text, predicted=predicted)
-        from agent import recount
+        from agent.verification import recount
 
         recount.prepare(state["draft"].evidence.values(), seen.cells)
         recomputed = partial(recount.problem, cells=seen.cells)
@@ -452,7 +452,7 @@ def ask(
     picture = usable_image(image, config)
     if adata is None:
         return agent.ask(question, image=picture)
-    from agent.cells import attach
+    from agent.attached.cells import attach
 
     with attach(adata, cells, graph, against=against) as attached:
         return agent.ask(question, attached, image=picture)

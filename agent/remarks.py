@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from agent.answer import Named
 from agent.facts import HUMAN, Facts, Finding, Found
-from agent.nearby import nearby, nearby_of_cells
-from agent.router import Plan
-from agent.spoken import foreign
-from agent.statement import Form, Statement
-from agent.tokens import lemma
+from agent.routing.nearby import nearby, nearby_of_cells
+from agent.routing.router import Plan
+from agent.routing.spoken import foreign
+from agent.verification.statement import Form, Statement
+from agent.verification.tokens import lemma
 from kg.lexicon import normalise
 from kg.mentions import Candidate, Mention
 from kg.terms import Curie, is_curie

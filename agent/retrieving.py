@@ -14,7 +14,7 @@ from agent.answer import Step
 from agent.facts import HUMAN, Found
 from agent.kinds.predictions import KNOCKED_OUT, knocked_out
 from agent.literature import no_index
-from agent.router import LITERATURE
+from agent.routing.router import LITERATURE
 from agent.state import CELLS, State
 from agent.tools import TOOLS
 from data.errors import CelloquyError, ServerUnavailable
@@ -75,7 +75,7 @@ def retrieve(agent: Agent, state: State) -> State:
 
 def _measured(agent: Agent, state: State) -> State:
     """Run a tool on the attached cells."""
-    from agent.cellquestions import CELL_TOOLS
+    from agent.attached.cellquestions import CELL_TOOLS
 
     plan, these = state["plan"], state["these"]
     tool = CELL_TOOLS[plan.tool.removeprefix(CELLS)]

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from agent.answer import Answer, Claim, Step
 from agent.facts import Found
-from agent.router import Plan
+from agent.routing.router import Plan
 from agent.writing import Draft
 from kg.mentions import Mention
 from kg.terms import Curie
@@ -23,7 +23,7 @@ class State(TypedDict, total=False):
 
     question: str
     read: str
-    these: Any  # agent.these.These, which imports numpy; LangGraph reads this annotation
+    these: Any  # agent.attached.these.These, which imports numpy; LangGraph reads this annotation
     named: bool
     image: Path
     mentions: tuple[Mention, ...]

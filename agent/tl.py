@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from data.errors import BadInput
 
 if TYPE_CHECKING:
-    from agent.annotation import Annotation
+    from agent.annotation.result import Annotation
     from data.genes import Species
 
 __all__ = ["annotate"]
@@ -81,7 +81,7 @@ def annotate(
     BadInput
         When an option cannot be used, or the dataset holds no expression or no known genes.
     """
-    from agent.annotate import AnnotateConfig, annotate_cells
+    from agent.annotation.annotate import AnnotateConfig, annotate_cells
     from data.h5ad import open_cells
 
     if not key_added or "/" in key_added:

@@ -37,7 +37,7 @@ class Tool:
     """A kind of question.
 
     ``run`` takes the ids of as many terms as ``takes`` has entries; each entry lists the
-    categories that fit, as letters of :data:`agent.questions.LETTERS`.
+    categories that fit, as letters of :data:`agent.routing.questions.LETTERS`.
     """
 
     name: str

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from agent.answer import Claim
 from agent.facts import Finding
-from agent.phrases import SOURCE_WORDS
-from agent.statement import Form, Statement
-from agent.verify import Verifier
-from agent.wording import Names, join, sentence
+from agent.verification.phrases import SOURCE_WORDS
+from agent.verification.statement import Form, Statement
+from agent.verification.verify import Verifier
+from agent.verification.wording import Names, join, sentence
 from data.manifest import age_in_days
 from kg.graph import KnowledgeGraph
 from kg.terms import Curie, Release

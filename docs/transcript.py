@@ -12,8 +12,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from agent.chat import SELECTING, Conversation, as_markdown
-from agent.memory import Scratch
+from agent.conversation.chat import SELECTING, Conversation, as_markdown
+from agent.conversation.memory import Scratch
 from agent.qa import Agent
 
 TARGET = Path(__file__).with_suffix(".md")
@@ -51,7 +51,7 @@ def transcript(cells: Path) -> str:
     RuntimeError
         When a sentence of an article would stand in it.
     """
-    from agent.cells import attach
+    from agent.attached.cells import attach
     from agent.lookup import open_graph
 
     with attach(cells) as attached:

@@ -6,7 +6,7 @@ below :func:`data.locations.models`: reading the GGUF takes a minute, reading th
 Weights are read from safetensors only and no code of a model's repository is ever run.
 
 Generation is greedy and bounded in tokens and seconds. The model knows nothing of evidence; what
-it writes is a draft that :mod:`agent.verify` checks.
+it writes is a draft that :mod:`agent.verification.verify` checks.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from agent.cli.console import emit_json, options
 from data.errors import BadInput
 
 if TYPE_CHECKING:
-    from agent.annotate import AnnotateConfig
-    from agent.annotation import Annotation, MarkerEvidence, TermSummary
+    from agent.annotation.annotate import AnnotateConfig
+    from agent.annotation.result import Annotation, MarkerEvidence, TermSummary
 
 __all__ = [
     "LayerOption",
@@ -123,7 +123,7 @@ def annotate(
     celloquy_..., obsm X_celloquy and uns celloquy; where no term is supported, the answer is
     `unknown` with the reason.
     """
-    from agent.annotate import AnnotateConfig
+    from agent.annotation.annotate import AnnotateConfig
 
     if (source is None) == (markers is None):
         raise BadInput("expected either a dataset (an .h5ad file) or marker lists (--markers FILE)")
@@ -193,8 +193,8 @@ def _also(found: Annotation, source: Path, report: Path | None, cas: Path | None
         return
     import json
 
-    from agent.cas import cas_document
-    from agent.report import html_report
+    from agent.annotation.cas import cas_document
+    from agent.annotation.report import html_report
     from data.h5ad import open_cells
     from kg.atomic import replacing
 
@@ -212,7 +212,7 @@ def _also(found: Annotation, source: Path, report: Path | None, cas: Path | None
 
 
 def _lists(file: Path, config: AnnotateConfig, as_json: bool, least: float | None) -> int:
-    from agent.lists import annotate_marker_file
+    from agent.annotation.lists import annotate_marker_file
 
     found = annotate_marker_file(file, config, min_confidence=least)
     for one in found.lists:
@@ -252,7 +252,7 @@ def run(
     as_json: bool = False,
 ) -> Annotation:
     """Annotate a file, and print what was found."""
-    from agent.annotate import annotate_file
+    from agent.annotation.annotate import annotate_file
 
     with bar() as progress:
         found, written = annotate_file(source, output, config, layer=layer, progress=progress)

@@ -20,7 +20,7 @@ from agent.cli.annotate import (
 from agent.cli.console import emit_json
 
 if TYPE_CHECKING:
-    from agent.audit import Audit, LabelAudit
+    from agent.annotation.audit import Audit, LabelAudit
 
 __all__ = ["audit"]
 
@@ -40,8 +40,8 @@ def audit(
     Labels may be free text or Cell Ontology ids. A label is contradicted where most of its cells
     are surely of a type that excludes it. Nothing is written.
     """
-    from agent.annotate import AnnotateConfig
-    from agent.audit import audit_cells
+    from agent.annotation.annotate import AnnotateConfig
+    from agent.annotation.audit import audit_cells
     from data.h5ad import open_cells
 
     config = AnnotateConfig(tissue=tissue, species=species.value if species else None)

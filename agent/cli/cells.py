@@ -13,7 +13,7 @@ from agent.cli.console import emit_json
 from data.errors import BadInput
 
 if TYPE_CHECKING:
-    from agent.cellphrase import CellPhrase
+    from agent.attached.cellphrase import CellPhrase
 
 __all__ = ["cells"]
 
@@ -35,8 +35,8 @@ def cells(
     A score orders the cells of the dataset, from 0 to 1; the likeness beside it says how near the
     markers of a cell bring it in the ontology. No label of the dataset is read.
     """
-    from agent.annotate import knowledge
-    from agent.cellphrase import column_name, find_cells
+    from agent.annotation.annotate import knowledge
+    from agent.attached.cellphrase import column_name, find_cells
     from data.h5ad import check_target, open_cells, write_annotated
 
     if output is not None:

@@ -14,7 +14,7 @@ from agent.cli.console import options
 from data.errors import BadInput, CelloquyError
 
 if TYPE_CHECKING:
-    from agent.chat import Conversation
+    from agent.conversation.chat import Conversation
 
 __all__ = ["chat"]
 
@@ -45,10 +45,10 @@ def chat(
 
     Lines are read from standard input until its end. Every turn is kept as soon as it is answered.
     """
-    from agent.chat import Conversation
     from agent.config import AskConfig
+    from agent.conversation.chat import Conversation
+    from agent.conversation.memory import Memory
     from agent.lookup import open_graph
-    from agent.memory import Memory
     from agent.qa import Agent
 
     if cells and h5ad is None:
@@ -57,7 +57,7 @@ def chat(
         graph = open_graph(options.graph)
         attached = None
         if h5ad is not None:
-            from agent.cells import attach
+            from agent.attached.cells import attach
 
             attached = stack.enter_context(attach(h5ad, cells, graph))
         memory = stack.enter_context(Memory.open(thread))
@@ -141,7 +141,7 @@ def _cells(argument: str, conversation: Conversation) -> None:
     if argument or conversation.cells is None:
         _say(conversation.select(argument).answer)
         return
-    from agent.selection import overview
+    from agent.attached.selection import overview
 
     now = conversation.cells.selection or "all cells"
     _say(f"Selected: {now}. /cells all selects every cell.\n{overview(conversation.cells)}")
@@ -158,7 +158,7 @@ def _evidence(argument: str, conversation: Conversation) -> None:
 
 
 def _save(argument: str, conversation: Conversation) -> None:
-    from agent.chat import as_json, as_markdown
+    from agent.conversation.chat import as_json, as_markdown
 
     path = Path(argument).expanduser()
     if path.suffix not in (".md", ".json"):

@@ -13,7 +13,7 @@ import typer
 from agent.cli.console import options
 
 if TYPE_CHECKING:
-    from agent.annotation import Annotation
+    from agent.annotation.result import Annotation
 
 __all__ = ["demo"]
 
@@ -98,7 +98,7 @@ def _neighbours() -> None:
 
 def _annotate(output: Path) -> None:
     from agent.cli.annotate import run
-    from agent.demo import ASSET
+    from agent.evaluation.demo import ASSET
     from data import sources
 
     cells = sources.path(ASSET)
@@ -121,7 +121,7 @@ def _quote() -> None:
 
 
 def _compare(cells: Path, target: Path, found: Annotation, picture: Path) -> None:
-    from agent.demo import ASSET, LABELS, compare, draw_umap, report
+    from agent.evaluation.demo import ASSET, LABELS, compare, draw_umap, report
     from data.h5ad import open_cells
     from training.annotation.data import label_map
 

@@ -105,8 +105,8 @@ def _calibration(folder: Path) -> Report:
 
 
 def _cells(folder: Path) -> Report:
-    from agent.annotate import knowledge
-    from agent.cellphrase import read_phrase
+    from agent.annotation.annotate import knowledge
+    from agent.attached.cellphrase import read_phrase
     from training.evaluate.cells import cell_search
 
     known = knowledge()
@@ -173,7 +173,7 @@ def _phenotypes(folder: Path, work: Path | None = None) -> Report:
 
 
 def _qa(folder: Path) -> Report:
-    from agent.evaluation import evaluate as questions
+    from agent.evaluation.suite import evaluate as questions
     from agent.lookup import open_graph
 
     graph = open_graph(options.graph)

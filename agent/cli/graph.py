@@ -134,14 +134,14 @@ def neighbours(
 
 def _check(plot: Path | None) -> None:
     if plot is not None:
-        from agent.picture import check_target
+        from agent.pictures.picture import check_target
 
         check_target(plot)
 
 
 def _draw(found: Neighbourhood | OntologyPath, graph: KnowledgeGraph, plot: Path) -> None:
     from agent.documents import sources_of
-    from agent.picture import draw_neighbours, draw_path, save
+    from agent.pictures.picture import draw_neighbours, draw_path, save
     from kg.relatedness import OntologyPath
 
     releases = _releases(graph, sources_of(found))

@@ -74,7 +74,7 @@ def knockout(
     the file holds it, what its cells show stands beside, named observed.
     """
     if plot is not None:
-        from agent.picture import check_target
+        from agent.pictures.picture import check_target
 
         check_target(plot)
     from agent import lookup
@@ -91,8 +91,8 @@ def knockout(
     else:
         sys.stdout.write(_text(found, joined))
     if plot is not None:
-        from agent.picture import save
-        from agent.volcano import draw_knockout
+        from agent.pictures.picture import save
+        from agent.pictures.volcano import draw_knockout
 
         save(draw_knockout(found), plot)
         if not options.quiet:

@@ -202,7 +202,7 @@ def _picture(cells: Cells, config: RecipeConfig, file: Path) -> None:
     """Two UMAPs of cells that the network has not seen: as they come, and refined."""
     import numpy as np
 
-    from agent.scatter import colours_for, draw_cells
+    from agent.pictures.scatter import colours_for, draw_cells
     from data.errors import DependencyMissing
     from encoders.genept import cell_vectors, vectors
     from encoders.refined import forward

@@ -133,7 +133,7 @@ def _genes_of(files: Sequence[Path]) -> frozenset[str] | None:
 
 
 def _enough(genes: Sequence[str], files: Sequence[Path]) -> None:
-    from agent.transferred import LEAST_SHARED
+    from agent.annotation.transferred import LEAST_SHARED
 
     if len(genes) < LEAST_SHARED:
         names = " and ".join(file.name for file in files)

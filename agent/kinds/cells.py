@@ -1,8 +1,8 @@
 """Questions about attached cells: what they are, why, what speaks against it, whether, where.
 
-Statements about the cells are measurements of the file (:mod:`agent.measures`), told as such; the
-marker facts beside them are edges of the graph. What the annotation says is a prediction and
-carries how good it was measured to be.
+Statements about the cells are measurements of the file (:mod:`agent.attached.measures`), told as
+such; the marker facts beside them are edges of the graph. What the annotation says is a prediction
+and carries how good it was measured to be.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent import measures
+from agent.attached import measures
+from agent.attached.measurewords import ANNOTATED
+from agent.attached.selection import ALL
+from agent.attached.these import These, measured, share_of
 from agent.facts import Facts, Finding, Found, none_found
 from agent.kinds.expression import GROUPS, NO_CLUSTERS, is_higher
 from agent.kinds.hierarchy import walk
-from agent.measurewords import ANNOTATED
-from agent.selection import ALL
-from agent.statement import Form, Statement
-from agent.these import These, measured, share_of
-from agent.wording import join
+from agent.verification.statement import Form, Statement
+from agent.verification.wording import join
 from kg.terms import IS_A, MARKER_OF, Curie
 from retrieval.evidence import EdgeEvidence, PredictionEvidence
 
 if TYPE_CHECKING:
-    from agent.annotation import MarkerEvidence
+    from agent.annotation.result import MarkerEvidence
 
 __all__ = [
     "against",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from agent.facts import Facts, Finding
 from agent.kinds.genes import listing_sources
-from agent.statement import Form, Statement
+from agent.verification.statement import Form, Statement
 from kg.terms import Curie, Edge, Scope
 
 __all__ = ["disagreements"]

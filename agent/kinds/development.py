@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from agent.facts import Facts, Finding, Found, none_found
 from agent.kinds.hierarchy import walk
-from agent.statement import Form, Statement, compose
+from agent.verification.statement import Form, Statement, compose
 from kg.terms import DEVELOPS_FROM, IS_A, Curie, Edge
 
 __all__ = ["develops_from", "develops_into", "does_develop"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent import measures
-from agent.annotation import UNKNOWN_LABEL
+from agent.annotation.result import UNKNOWN_LABEL
+from agent.attached import measures
+from agent.attached.measurewords import ANNOTATED
+from agent.attached.selection import ALL
+from agent.attached.these import CLUSTERS, These, measured
 from agent.facts import Facts, Found, none_found
-from agent.measurewords import ANNOTATED
-from agent.selection import ALL
-from agent.these import CLUSTERS, These, measured
 from kg.terms import Curie
 from retrieval.evidence import PredictionEvidence
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from agent.facts import NO_DATA, Facts, Finding, Found, none_found
-from agent.statement import RULES, Form, Statement
+from agent.verification.statement import RULES, Form, Statement
 from kg.graph import Direction
 from kg.neighbours import Neighbour
 from kg.terms import (

@@ -1,18 +1,18 @@
 """Questions about the groups of attached cells: which is largest, where a gene or a type is most.
 
 Groups are those of the file's own column of clusters; types are those of the annotation. Every
-figure is a measurement (:mod:`agent.measures`) that the verifier computes again.
+figure is a measurement (:mod:`agent.attached.measures`) that the verifier computes again.
 """
 
 from __future__ import annotations
 
-from agent import measures
+from agent.attached import measures
+from agent.attached.measurewords import ANNOTATED
+from agent.attached.selection import ALL
+from agent.attached.these import These, measured
 from agent.facts import Facts, Found, none_found
 from agent.kinds.cells import groups_of_type
 from agent.kinds.expression import GROUPS, NO_CLUSTERS, expressing_groups, expressing_types
-from agent.measurewords import ANNOTATED
-from agent.selection import ALL
-from agent.these import These, measured
 from kg.terms import Curie
 
 __all__ = [

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from agent.facts import Facts, Finding, Found, none_found
-from agent.statement import Form, Statement
+from agent.verification.statement import Form, Statement
 from kg.terms import (
     HAS_PART,
     IS_A,

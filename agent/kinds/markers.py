@@ -15,7 +15,7 @@ from agent.kinds.genes import (
     naming,
 )
 from agent.kinds.hierarchy import related
-from agent.statement import Form, Statement
+from agent.verification.statement import Form, Statement
 from kg.neighbours import Neighbour
 from kg.terms import (
     CAPABLE_OF,

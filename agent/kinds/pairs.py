@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent import measures
+from agent.attached import measures
+from agent.attached.selection import ALL
+from agent.attached.these import These, measured
 from agent.facts import Facts, Finding, Found, none_found
 from agent.kinds.expression import compare, expressed
 from agent.kinds.markers import expresses
-from agent.selection import ALL
-from agent.statement import Form
-from agent.these import These, measured
+from agent.verification.statement import Form
 from kg.terms import Curie
 
 __all__ = [

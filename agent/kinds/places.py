@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from agent.facts import Facts, Finding, Found, none_found
-from agent.statement import Form, Statement
+from agent.verification.statement import Form, Statement
 from kg.grounding import ground
 from kg.terms import PART_OF, Category, Curie, Scope, Term
 from kg.tissues import tissues_of

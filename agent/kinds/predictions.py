@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import predictions
+from agent.attached.these import These, measured
 from agent.config import AskConfig
 from agent.facts import Facts, Found, none_found
 from agent.kinds.genes import fact
 from agent.predictions import Seen
-from agent.router import Plan
-from agent.these import These, measured
+from agent.routing.router import Plan
 from data.errors import BadFile, CelloquyError
 from kg.terms import (
     ENABLES,

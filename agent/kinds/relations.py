@@ -8,7 +8,7 @@ from dataclasses import replace
 from agent.facts import Facts, Finding, Found, none_found
 from agent.kinds import genes, hierarchy, terms
 from agent.kinds.genes import fact
-from agent.statement import Form, Statement
+from agent.verification.statement import Form, Statement
 from kg.terms import (
     CAPABLE_OF,
     GENE_DISEASE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.facts import Facts, Finding, Found, none_found
 from agent.kinds.hierarchy import supertypes
-from agent.statement import Form, Statement
+from agent.verification.statement import Form, Statement
 from kg.terms import Category, Curie, Scope
 
 __all__ = ["definition", "names"]

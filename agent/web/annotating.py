@@ -15,8 +15,8 @@ from data.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from agent.annotate import AnnotateConfig, Knowledge
-    from agent.annotation import MarkerEvidence
+    from agent.annotation.annotate import AnnotateConfig, Knowledge
+    from agent.annotation.result import MarkerEvidence
     from agent.web.jobs import Job
     from kg.graph import KnowledgeGraph
 
@@ -31,7 +31,7 @@ def checked(one: Dataset, body: AnnotateRequest) -> AnnotateConfig:
     BadInput
         When the dataset's genes are not known, or there is no such column.
     """
-    from agent.annotate import AnnotateConfig
+    from agent.annotation.annotate import AnnotateConfig
 
     if one.about["unread"]:
         raise BadInput(one.about["unread"])
@@ -49,7 +49,7 @@ def annotated(
     one: Dataset, config: AnnotateConfig | None, job: Job | None, graph: str | None
 ) -> dict[str, int]:
     """Annotate a dataset, and keep what was found with it."""
-    from agent.annotate import annotate_cells
+    from agent.annotation.annotate import annotate_cells
     from agent.lookup import open_graph
 
     def tell(done: int, total: int) -> None:
@@ -71,7 +71,7 @@ def annotated(
 
 def known(graph: KnowledgeGraph) -> Knowledge:
     """What annotation knows beforehand, read once a process."""
-    from agent.annotate import knowledge
+    from agent.annotation.annotate import knowledge
 
     # Graphs are kept by identity; the protocol does not say that they can be.
     return cast("Callable[[object], Knowledge]", knowledge)(graph)

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from agent.cells import AttachedCells
-from agent.selection import ALL
+from agent.attached.cells import AttachedCells
+from agent.attached.selection import ALL
 from agent.web import annotating
 from agent.web.jobs import Job
 from data.errors import CelloquyError
 
 if TYPE_CHECKING:
-    from agent.annotation import Annotation
+    from agent.annotation.result import Annotation
     from agent.web.asking import Tell
     from agent.web.datasets import Dataset, Selection
     from agent.web.sessions import Session

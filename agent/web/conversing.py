@@ -85,7 +85,7 @@ def conversation(
     session: Visitor, form: Annotated[Literal["md", "json"], Query(alias="format")] = "md"
 ) -> Response:
     """The conversation, for readers or for programs."""
-    from agent.chat import as_json, as_markdown
+    from agent.conversation.chat import as_json, as_markdown
 
     answers = session.conversation.answers if "conversation" in session.__dict__ else []
     text = as_markdown(answers) if form == "md" else as_json(answers)

@@ -24,7 +24,7 @@ from agent.web.sampling import stratified
 from data.errors import BadInput
 
 if TYPE_CHECKING:
-    from agent.annotation import Annotation
+    from agent.annotation.result import Annotation
     from data.cells import CellMatrix
 
 __all__ = ["ANSWERS", "Colouring", "Dataset", "Selection"]

@@ -30,7 +30,7 @@ def _graph(limits: Limits) -> KnowledgeGraph:
 @router.get("/health")
 def health(limits: Limits) -> Health:
     """The state of the server, and the releases that answers rest on."""
-    from agent.demo import ASSET
+    from agent.evaluation.demo import ASSET
     from data import sources
 
     releases = {name: one.version for name, one in sorted(_graph(limits).releases.items())}

@@ -22,7 +22,7 @@ from agent.web.config import ServeConfig
 from data.errors import BadInput, CelloquyError
 
 if TYPE_CHECKING:
-    from agent.chat import Conversation
+    from agent.conversation.chat import Conversation
     from agent.web.datasets import Dataset, Selection
     from agent.web.images import Image
     from agent.web.jobs import Job
@@ -61,10 +61,10 @@ class Session:
     @cached_property
     def conversation(self) -> Conversation:
         """The conversation, opened with the first question."""
-        from agent.chat import Conversation
         from agent.config import AskConfig
+        from agent.conversation.chat import Conversation
+        from agent.conversation.memory import Scratch
         from agent.lookup import open_graph
-        from agent.memory import Scratch
         from agent.qa import Agent
 
         graph: KnowledgeGraph = open_graph(self.graph)

@@ -85,7 +85,7 @@ async def upload(
 @router.post("/datasets/demo", status_code=201)
 def demo(session: Visitor, limits: Limits) -> DatasetDocument:
     """Load the demonstration: 700 blood cells, sorted with antibodies before sequencing."""
-    from agent.demo import ASSET
+    from agent.evaluation.demo import ASSET
     from agent.web.preparing import prepare
     from data import sources
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from agent.annotation import About, Annotation, Clusters, MarkerEvidence, TermSummary
+from agent.annotation.result import About, Annotation, Clusters, MarkerEvidence, TermSummary
 from kg.backoff import UNKNOWN, Hierarchy, Novelty
 
 HIERARCHY = Hierarchy.make(

@@ -96,7 +96,7 @@ class Writer:
         assert term is not None
         name = term.label
         if term.category is not Category.GENE and self.random.random() < 0.15:
-            from agent.wording import Names
+            from agent.verification.wording import Names
 
             name = self.random.choice(Names(self.graph).names(id))
         return f"{name} ({id})" if self.random.random() < 0.25 else name

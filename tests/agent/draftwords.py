@@ -1,6 +1,6 @@
 """How people write what the verifier checks: wordings of relations, denials, leads and tails.
 
-Written down as people write, not taken from :mod:`agent.phrases`.
+Written down as people write, not taken from :mod:`agent.verification.phrases`.
 """
 
 from __future__ import annotations

@@ -19,10 +19,16 @@ import scipy.sparse as sp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.annotate import FORBIDDEN, AnnotateConfig, annotate_cells, annotate_file, knowledge
+from agent.annotation.annotate import (
+    FORBIDDEN,
+    AnnotateConfig,
+    annotate_cells,
+    annotate_file,
+    knowledge,
+)
+from agent.annotation.passes import in_order
+from agent.attached.genenames import doubt, looks_like
 from agent.cli.main import run
-from agent.genenames import doubt, looks_like
-from agent.passes import in_order
 from data import sources
 from data.errors import BadInput, UnknownTerm
 from encoders.celltypes.markers import GeneMoments
@@ -576,34 +582,3 @@ def test_marker_lists_alone(known, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)["clusters"]
     assert [one["id"] for one in found[:2]] == ["unknown", "unknown"]
     assert found[2]["id"] == "unknown" or found[2]["confidence"] >= 0.95
-
-
-# --- real data -----------------------------------------------------------------------------------
-
-
-@pytest.mark.shared
-def test_mouse_brain_by_itself(shared_data, known, tmp_path):
-    source = shared_data / "cells" / "cxg_mouse_brain_merfish_1000.h5ad"
-    found, _ = annotate_file(source, tmp_path / "out.h5ad")
-    assert found.about.species == "mouse"
-    assert {"MGI", "HCOP"} <= set(found.about.releases)
-    truth = anndata.read_h5ad(tmp_path / "out.h5ad").obs["cell_type_ontology_term_id"]
-    line = known.hierarchy.ancestors
-    answers = found.ids()
-    right = [
-        a != "unknown" and (t in line(a) or a in line(t))
-        for a, t in zip(answers, truth.astype(str), strict=True)
-    ]
-    assert np.mean(right) >= 0.6
-
-
-@pytest.mark.shared
-def test_every_shared_dataset_is_read(shared_data, tmp_path):
-    layers = {}
-    for source in sorted((shared_data / "cells").glob("*.h5ad")):
-        before = digest(source)
-        found, _ = annotate_file(source, tmp_path / source.name)
-        layers[source.name.split("_")[0]] = found.about.layer_used
-        assert found.abstained < 0.2 * found.n_cells
-        assert digest(source) == before
-    assert layers == {"cxg": "X", "liver": "raw.X", "pbmc3k": "X", "tcells": "X"}

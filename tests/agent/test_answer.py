@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 
 from agent.answer import Answer, Citation, Claim, Named, Step
-from agent.statement import Form, Statement
-from agent.wording import Names, article, join, negate, sentence
+from agent.verification.statement import Form, Statement
+from agent.verification.wording import Names, article, join, negate, sentence
 from data.errors import BadInput
 from kg import terms as t
 from kg.graph import KnowledgeGraph

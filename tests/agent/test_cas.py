@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from agent.cas import cas_document
+from agent.annotation.cas import cas_document
 from tests.agent.annotated import made, voted
 
 TEXT = {"type": "string"}

@@ -9,13 +9,13 @@ import anndata
 import numpy as np
 import pytest
 
-from agent import measures
-from agent.cells import AttachedCells, attach
-from agent.chat import Conversation
-from agent.measurewords import PAIR
-from agent.memory import Scratch
+from agent.attached import measures
+from agent.attached.cells import AttachedCells, attach
+from agent.attached.measurewords import PAIR
+from agent.conversation.chat import Conversation
+from agent.conversation.memory import Scratch
 from agent.qa import Agent
-from agent.recount import problem
+from agent.verification.recount import problem
 from kg.embedded import EmbeddedGraph
 from retrieval.evidence import CellsEvidence
 from tests.agent.test_cells import GENES, made

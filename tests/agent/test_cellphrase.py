@@ -8,10 +8,10 @@ import warnings
 import numpy as np
 import pytest
 
-from agent.annotate import knowledge
-from agent.cellphrase import column_name, find_cells, read_phrase
+from agent.annotation.annotate import knowledge
+from agent.attached.cellphrase import column_name, find_cells, read_phrase
+from agent.attached.misspelt import respelt, unknown
 from agent.cli.main import run
-from agent.misspelt import respelt, unknown
 from data import sources
 from data.errors import BadInput
 from data.h5ad import open_cells

@@ -17,17 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import celloquy
-from agent import measures
 from agent.answer import Claim
-from agent.cells import AttachedCells, attach
-from agent.chat import Conversation, as_json, as_markdown
+from agent.attached import measures
+from agent.attached.cells import AttachedCells, attach
 from agent.cli.main import run
-from agent.memory import Memory, Scratch
+from agent.conversation.chat import Conversation, as_json, as_markdown
+from agent.conversation.memory import Memory, Scratch
 from agent.qa import Agent
-from agent.recount import problem
-from agent.statement import Form, Statement
-from agent.verify import Verifier
-from agent.wording import Names, sentence
+from agent.verification.recount import problem
+from agent.verification.statement import Form, Statement
+from agent.verification.verify import Verifier
+from agent.verification.wording import Names, sentence
 from data.errors import BadInput
 from kg.embedded import EmbeddedGraph
 from retrieval.evidence import CellsEvidence, Evidence, PredictionEvidence

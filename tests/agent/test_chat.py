@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.chat import Conversation, as_json, as_markdown
 from agent.cli.main import run
-from agent.memory import Memory
+from agent.conversation.chat import Conversation, as_json, as_markdown
+from agent.conversation.memory import Memory
 from agent.qa import Agent
 from kg.graph import KnowledgeGraph
 
@@ -121,7 +121,7 @@ def test_the_command_keeps_every_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     threads, saved = tmp_path / "threads.sqlite", tmp_path / "talk.md"
-    monkeypatch.setattr("agent.memory.default_path", lambda: threads)
+    monkeypatch.setattr("agent.conversation.memory.default_path", lambda: threads)
     lines = ["What is a T cell?", "", "/evidence", "Is it a B cell?", f"/save {saved}",
              f"/save {tmp_path / 'talk.json'}", "/evidence 9", "/save nowhere", "/what",
              "/cells leiden=3", "/help", "/quit", "never asked"]  # fmt: skip
@@ -152,7 +152,7 @@ def test_an_interrupt_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     threads = tmp_path / "threads.sqlite"
-    monkeypatch.setattr("agent.memory.default_path", lambda: threads)
+    monkeypatch.setattr("agent.conversation.memory.default_path", lambda: threads)
     monkeypatch.setattr("sys.stdin", io.StringIO("What is a T cell?\nWhat is a B cell?"))
     asked = Agent.ask
 

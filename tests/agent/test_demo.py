@@ -9,9 +9,9 @@ import warnings
 
 import pytest
 
+from agent.attached.measures import WORTH
 from agent.cli.main import run
-from agent.demo import compare, report
-from agent.measures import WORTH
+from agent.evaluation.demo import compare, report
 from data import locations
 from data.errors import BadFile
 from kg.backoff import Hierarchy

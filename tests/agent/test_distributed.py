@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from agent.annotate import AnnotateConfig, annotate_cells
-from agent.distributed import annotate_dask
+from agent.annotation.annotate import AnnotateConfig, annotate_cells
+from agent.annotation.distributed import annotate_dask
 from data import sources
 from data.errors import BadFile, BadInput
 from data.h5ad import open_cells

@@ -7,12 +7,12 @@ from functools import cache
 import pytest
 
 from agent.answer import Answer
-from agent.chat import Conversation
+from agent.conversation.chat import Conversation
+from agent.conversation.memory import Scratch
 from agent.lookup import open_graph
-from agent.memory import Scratch
-from agent.naming import named_in
-from agent.nearby import nearby
 from agent.qa import Agent
+from agent.routing.naming import named_in
+from agent.routing.nearby import nearby
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
 from kg.mentions import Mention

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.followups import resolve
-from agent.memory import Turn
+from agent.conversation.followups import resolve
+from agent.conversation.memory import Turn
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
 

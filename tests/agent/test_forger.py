@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from agent.verify import Verifier
+from agent.verification.verify import Verifier
 from kg.embedded import EmbeddedGraph
 from tests.agent.forger import Forger
 

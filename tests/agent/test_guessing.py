@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from agent.config import AskConfig
-from agent.guessing import chosen, guessed
 from agent.qa import Agent
+from agent.routing.guessing import chosen, guessed
 from data.errors import DependencyMissing
 from encoders import routes
 from encoders.routes import RouteClassifier

@@ -7,7 +7,7 @@ import pytest
 from agent.facts import Facts
 from agent.kinds import linking, markers, relations
 from agent.qa import Agent
-from agent.statement import Form
+from agent.verification.statement import Form
 from data.markers import everywhere
 from kg.embedded import EmbeddedGraph
 from kg.terms import IS_A, MARKER_OF

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from agent.chat import Conversation
-from agent.memory import MAX_TURNS, Memory, Turn
+from agent.conversation.chat import Conversation
+from agent.conversation.memory import MAX_TURNS, Memory, Turn
 from agent.qa import Agent
 from data.errors import BadInput
 from kg.graph import KnowledgeGraph

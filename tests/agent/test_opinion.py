@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agent import tl
-from agent.annotate import AnnotateConfig, annotate_cells
+from agent.annotation.annotate import AnnotateConfig, annotate_cells
 from agent.cli.main import run
 from data import sources
 from data.errors import BadInput

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agent import lookup
-from agent.picture import COLOURS, MOST_NODES, draw_neighbours, draw_path, save
+from agent.pictures.picture import COLOURS, MOST_NODES, draw_neighbours, draw_path, save
 from data.errors import BadFile, BadInput
 from kg.embedded import EmbeddedGraph
 from kg.neighbours import Neighbour, Neighbourhood

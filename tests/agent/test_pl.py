@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from agent import pl, scatter
+from agent import pl
+from agent.pictures import scatter
 from data.errors import BadInput
 
 matplotlib = pytest.importorskip("matplotlib")

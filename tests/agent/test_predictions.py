@@ -14,9 +14,9 @@ from agent.kinds.predictions import which_gene
 from agent.predictions import MODELS, SHOWN, Seen, ask, problem
 from agent.qa import Agent
 from agent.qa import ask as ask_question
-from agent.statement import Form, Statement
-from agent.verify import Verifier
-from agent.wording import Names, sentence
+from agent.verification.statement import Form, Statement
+from agent.verification.verify import Verifier
+from agent.verification.wording import Names, sentence
 from data.errors import BadFile
 from encoders.prediction import Measured, Predicted, Prediction
 from kg.embedded import EmbeddedGraph
@@ -207,7 +207,7 @@ def test_a_knockout_is_predicted_from_the_attached_screen(
     real: EmbeddedGraph, shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The verifier's asking reads the file and computes the change again; the fit is kept."""
-    from agent.cells import attach
+    from agent.attached.cells import attach
     from encoders.perturbation import effect, fitted
 
     calls: list[str] = []

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from agent import charts
-from agent.report import html_report
+from agent.annotation import charts
+from agent.annotation.report import html_report
 from tests.agent.annotated import made, voted
 
 VOID = {"meta", "br"}

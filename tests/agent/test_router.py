@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from agent.asked import Asked
-from agent.patterns import PATTERNS
-from agent.phrases import PHRASES
-from agent.questions import slotted
-from agent.router import LITERATURE, route
+from agent.routing.asked import Asked
+from agent.routing.patterns import PATTERNS
+from agent.routing.questions import slotted
+from agent.routing.router import LITERATURE, route
 from agent.tools import TOOLS
+from agent.verification.phrases import PHRASES
 from kg.graph import KnowledgeGraph
 from kg.grounding import ground
 from kg.terms import PREDICATES

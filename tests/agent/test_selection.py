@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.selection import overview, parse, resolved
+from agent.attached.selection import overview, parse, resolved
 from data.errors import BadInput
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.qa import Agent
-from agent.spoken import MAX_QUESTION, clean, foreign
+from agent.routing.spoken import MAX_QUESTION, clean, foreign
 from data.errors import BadInput
 from kg.graph import KnowledgeGraph
 

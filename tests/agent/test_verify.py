@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from agent.answer import Claim
-from agent.statement import Form, Statement, compose
-from agent.verify import Verifier
-from agent.wording import Names, sentence
+from agent.verification.statement import Form, Statement, compose
+from agent.verification.verify import Verifier
+from agent.verification.wording import Names, sentence
 from kg import terms as t
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph

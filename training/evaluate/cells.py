@@ -47,7 +47,7 @@ FULL_NAMES = {
 """PBMC3k's labels in words."""
 
 Read = Callable[[str], tuple[Wanted, Curie | None]]
-"""What a phrase wants, and the term it was read as; :func:`agent.cellphrase.read_phrase`."""
+"""What a phrase wants, and the term it was read as; ``read_phrase`` of the agent."""
 
 
 def cell_search(

@@ -1,0 +1,1 @@
+"""Annotation of datasets: passes over the cells, answers with their evidence, reports."""

@@ -1,0 +1,1 @@
+"""Cells that a question is about: which are meant, what was measured of them, in what words."""

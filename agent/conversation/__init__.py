@@ -1,0 +1,1 @@
+"""Conversations: turns remembered, follow-ups read in their light."""

@@ -1,0 +1,1 @@
+"""Pictures: paths, neighbours, dots of cells, predicted changes."""
