@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from data.errors import BadFile, BadInput
-from encoders import checkpoint
+from data.errors import BadInput
 from encoders.adapter import IGNORED, LORA, Assembled, with_lora
+from encoders.checkpoint import MadeFor, load_module, save_module
 from encoders.image.resampler import Resampler, ResamplerConfig, padded
 from encoders.knockout.answers import Answers
 
@@ -255,15 +255,14 @@ class MultimodalModel(nn.Module):
         ``encoder`` tells the encoders from others, by modality; ``about`` is what else the
         document shall say.
         """
-        document = {
-            "version": _VERSION,
+        own = {
             "resamplers": {n: r.document() for n, r in self.resamplers.items()},  # type: ignore[operator]
             "marks": list(MARKS),
-            "language": self.language.identity,
-            "encoder": dict(encoder),
-            "about": dict(about or {}),
         }
-        return checkpoint.save(folder, _NAME, self.state_dict(), document)
+        made_for = {"language": self.language.identity, "encoder": dict(encoder)}
+        return save_module(
+            folder, _NAME, self, own, version=_VERSION, made_for=made_for, about=about
+        )
 
     @classmethod
     def load(
@@ -281,25 +280,22 @@ class MultimodalModel(nn.Module):
         BadFile
             When the files cannot be used, or were made for another language model.
         """
-        tensors, document = checkpoint.load(folder, _NAME)
-        checkpoint.expect(document, {"version": _VERSION}, str(folder), "train it again")
-        checkpoint.expect(
-            document["language"], language.identity, f"the model {folder}",
-            "name the language model that it was trained with",
-        )  # fmt: skip
-        try:
+
+        def make(document: Mapping[str, Any]) -> MultimodalModel:
             resamplers = {
                 name: Resampler(ResamplerConfig(**one))
                 for name, one in document["resamplers"].items()
             }
-            if lora and (folder / LORA).is_dir():
-                language = with_lora(language, folder / LORA)
-            made = cls(language, resamplers)
-            made.load_state_dict(tensors)
-        except (TypeError, KeyError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise BadFile(f"the model {folder} does not fit its own document: {reason}") from None
-        return made.eval(), document
+            tuned = lora and (folder / LORA).is_dir()
+            return cls(with_lora(language, folder / LORA) if tuned else language, resamplers)
+
+        trained_with = MadeFor(
+            language.identity, "name the language model that it was trained with"
+        )
+        return load_module(
+            folder, _NAME, make, what="model", version=_VERSION,
+            made_for={"language": trained_with},
+        )  # fmt: skip
 
 
 def _mark(language: LanguageModel, text: str) -> torch.Tensor:
