@@ -60,20 +60,32 @@ class MondoIndex:
     """Current Mondo diseases by the ids of OMIM (``OMIM:``) and Orphanet (``ORPHA:``).
 
     ``mondo`` are the terms of the loaded Mondo release; an id that it has made obsolete is
-    followed to its replacement.
+    followed to its replacement. The table does not say which of its cross-references are exact:
+    forms of a disease bear the id of the whole. Where several diseases bear one id, those below
+    another of them are left out, then those that OMIM lists as a form of their own; an id that
+    still has several stands for none.
     """
 
     def __init__(self, path: Path, mondo: Mapping[Curie, Term]) -> None:
         self._found: dict[str, set[Curie]] = {}
         self._mondo = mondo
+        self._above: dict[Curie, set[Curie]] = {}
+        self._forms: set[Curie] = set()
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))
             for entry in entries:
+                disease = self._current(f"MONDO:{entry['id']}")
+                if disease is None:
+                    continue
+                parents = entry.get("relations", {}).get("is_a", ())
+                found = {self._current(f"MONDO:{parent}") for parent in parents} - {None}
+                self._above.setdefault(disease, set()).update(one for one in found if one)
                 for xref in entry.get("xrefs", ()):
                     prefix = {"OMIM": "OMIM", "Orphanet": "ORPHA"}.get(xref["namespace"])
-                    disease = self._current(f"MONDO:{entry['id']}")
-                    if prefix and disease:
+                    if prefix:
                         self._found.setdefault(f"{prefix}:{xref['id']}", set()).add(disease)
+                    if prefix == "OMIM":
+                        self._forms.add(disease)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadFile(f"{path.name} is not a table of Mondo terms: {error!r}") from error
 
@@ -84,8 +96,22 @@ class MondoIndex:
         return term.id if term is not None and not term.obsolete else None
 
     def find(self, id: str) -> list[Curie]:
-        """The diseases that an OMIM or Orphanet id stands for; mostly one or none."""
-        return sorted(self._found.get(id, ()))
+        """The disease that an OMIM or Orphanet id stands for; one, or none."""
+        found = self._found.get(id, set())
+        if len(found) > 1:
+            found = {one for one in found if not found & self._ancestors(one)}
+        if len(found) > 1:
+            found -= self._forms
+        return sorted(found) if len(found) == 1 else []
+
+    def _ancestors(self, disease: Curie) -> set[Curie]:
+        above: set[Curie] = set()
+        waiting = [disease]
+        while waiting:
+            fresh = self._above.get(waiting.pop(), set()) - above
+            above |= fresh
+            waiting += fresh
+        return above - {disease}
 
 
 def read_gene_diseases(
@@ -106,7 +132,7 @@ def read_gene_diseases(
             continue
         matches = diseases.find(disease_id)
         if not matches:
-            skipped["of diseases without a Mondo cross-reference"] += 1
+            skipped["of diseases without a Mondo cross-reference of their own"] += 1
         for disease in matches:
             stated.setdefault((gene, disease), []).append(disease_id)
     edges = tuple(
@@ -140,7 +166,7 @@ def read_phenotypes(path: Path, release: Release, diseases: MondoIndex) -> Loade
             continue
         matches = diseases.find(disease_id)
         if not matches:
-            skipped["of diseases without a Mondo cross-reference"] += 1
+            skipped["of diseases without a Mondo cross-reference of their own"] += 1
         for disease in matches:
             edge = Edge(
                 disease,

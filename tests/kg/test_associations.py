@@ -52,6 +52,28 @@ def test_mondo_by_other_ids(diseases: MondoIndex) -> None:
     assert diseases.find("UMLS:C") == []
 
 
+def test_an_id_of_several_diseases_is_that_of_the_whole_or_of_none(tmp_path: Path) -> None:
+    def entry(id: str, *above: str, omim: str = "", orphanet: str = "7") -> dict[str, object]:
+        xrefs = [{"namespace": "Orphanet", "id": orphanet}]
+        xrefs += [{"namespace": "OMIM", "id": omim}] if omim else []
+        return {"id": id, "relations": {"is_a": list(above)}, "xrefs": xrefs}
+
+    entries = [
+        entry("1"), {"id": "2", "relations": {"is_a": ["1"]}}, entry("3", "2", omim="33"),
+        entry("4", orphanet="8"), entry("5", omim="55", orphanet="8"),
+        entry("6", orphanet="9"), entry("7", orphanet="9"),
+        entry("8", omim="88", orphanet="10"), entry("9", omim="99", orphanet="10"),
+    ]  # fmt: skip
+    path = tmp_path / "mondo.json"
+    path.write_text(json.dumps(entries))
+    terms = [Term(f"MONDO:{i}", str(i), Category.DISEASE, "MONDO", "x") for i in range(1, 10)]
+    diseases = MondoIndex(path, {term.id: term for term in terms})
+    assert diseases.find("ORPHA:7") == ["MONDO:1"]  # the form lies below the whole
+    assert diseases.find("ORPHA:8") == ["MONDO:4"]  # the form has an entry of its own in OMIM
+    assert diseases.find("ORPHA:9") == diseases.find("ORPHA:10") == []
+    assert diseases.find("OMIM:33") == ["MONDO:3"]
+
+
 def test_gene_diseases(tmp_path: Path, diseases: MondoIndex) -> None:
     path = tmp_path / "genes.txt"
     path.write_text(
@@ -69,7 +91,7 @@ def test_gene_diseases(tmp_path: Path, diseases: MondoIndex) -> None:
     ]
     assert loaded.notices == (
         "HPO: 4 gene-disease pairs read",
-        "HPO: not loaded: 1 pairs of diseases without a Mondo cross-reference",
+        "HPO: not loaded: 1 pairs of diseases without a Mondo cross-reference of their own",
         "HPO: not loaded: 1 pairs of genes that HGNC lacks",
     )
 
