@@ -135,7 +135,7 @@ EDGES = {
     ("GOA-mouse", "contributes to"): 1_702,
     ("GOA-mouse", "molecularly interacts with"): 8_237,
     ("HCOP", "orthologous to"): 64_755,
-    ("HPO", "associated with condition"): 11_641,
+    ("HPO", "associated with condition"): 10_172,
     ("liana", "molecularly interacts with"): 7_105,
     ("derived-labels", "mentions"): 3_388,
     ("CL-2014", "develops from"): 399,

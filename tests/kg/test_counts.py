@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import networkx
 import pytest
 import zstandard
 
@@ -219,17 +220,33 @@ def test_every_edge_is_counted_joins_known_terms_and_is_in_order(graph: Embedded
 
 
 def test_genes_of_diseases(counted: Counter[tuple[str, str]]) -> None:
-    """Distinct pairs once each disease record is the Mondo diseases that refer to it."""
+    """Distinct pairs once each disease record is the one Mondo disease that it stands for."""
     mondo = _guide("mondo")
-    diseases: dict[str, set[str]] = defaultdict(set)
-    for entry in json.loads(sources.path("mondo-xrefs").read_text(encoding="utf-8")):
-        one = f"MONDO:{entry['id']}"
+
+    def current(number: str) -> str:
+        one = f"MONDO:{number}"
         if mondo.get(one, {}).get("deprecated"):
             one = mondo[one].get("replaced_by", "")
-        if one in mondo and not mondo[one]["deprecated"]:
+        return one if one in mondo and not mondo[one]["deprecated"] else ""
+
+    several: dict[str, set[str]] = defaultdict(set)
+    hierarchy = networkx.DiGraph()
+    for entry in json.loads(sources.path("mondo-xrefs").read_text(encoding="utf-8")):
+        if one := current(entry["id"]):
+            hierarchy.add_node(one)
+            above = {current(p) for p in entry.get("relations", {}).get("is_a", ())} - {"", one}
+            hierarchy.add_edges_from((one, parent) for parent in above)
             for xref in entry.get("xrefs", ()):
                 prefix = xref["namespace"].replace("Orphanet", "ORPHA")
-                diseases[f"{prefix}:{xref['id']}"].add(one)
+                several[f"{prefix}:{xref['id']}"].add(one)
+    forms = {one for name, found in several.items() if name.startswith("OMIM:") for one in found}
+    diseases: dict[str, set[str]] = defaultdict(set)
+    for name, found in several.items():
+        if len(found) > 1:
+            found = {d for d in found if not found & networkx.descendants(hierarchy, d)}
+        if len(found) > 1:
+            found = found - forms
+        diseases[name] = found if len(found) == 1 else set()
     approved = [row for row in table("hgnc") if row["Status"] == "Approved"]
     by_entrez = {row["NCBI Gene ID(supplied by NCBI)"]: row["HGNC ID"] for row in approved}
     by_symbol = {row["Approved symbol"]: row["HGNC ID"] for row in approved}
