@@ -1,8 +1,9 @@
-"""Marker lists of clusters as users have them: one cluster a line, or a CSV with a header.
+"""Marker lists of clusters as users have them: one cluster a line, or a table with a header.
 
 Gives :func:`read_gene_lists`. Genes are brought to current human symbols
 (:mod:`data.harmonise`); mouse lists are told by their spelling (``Cd3e``), each list by itself, so
-that one file may hold both. It scores nothing.
+that one file may hold both. It scores nothing; the numbers of a table are not read, but for the
+sign of a fold change.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data.errors import BadFile, BadInput
+from data.errors import BadFile
 from data.genetable import Species
 from data.harmonise import harmonise
 
@@ -26,14 +27,20 @@ _GENES = re.compile(
 _NAME = re.compile(r"cluster|^name$|cell.?type|^id$", re.IGNORECASE)
 _TISSUE = re.compile(r"tissue|organ", re.IGNORECASE)
 _SPECIES = re.compile(r"species|organism", re.IGNORECASE)
+_CHANGE = re.compile(
+    r"(?:(?:avg|mean)[ _.-]?)?log(?:2|e)?[ _.-]?(?:fc|fold[ _.-]?changes?)", re.IGNORECASE
+)
+_SCANPY = ("names", "group")  # of scanpy.get.rank_genes_groups_df: genes, and their clusters
 _SPLIT = re.compile(r"[\s,;|]+")
+_HEAD = 4_096  # bytes by which a text is told
 
 
 @dataclass(frozen=True, slots=True)
 class GeneList:
     """Genes of one cluster, strongest first; ``unread`` are names that are no known gene.
 
-    ``refused`` says why the cluster has no genes, and on which line, where the file names none.
+    ``refused`` says why the cluster has no genes, and on which line, where the file names none;
+    ``lower`` counts the genes that a table calls lower in the cluster than elsewhere.
     """
 
     name: str
@@ -42,27 +49,39 @@ class GeneList:
     species: str = ""
     unread: tuple[str, ...] = ()
     refused: str = ""
+    lower: int = 0
 
 
-def read_gene_lists(path: Path) -> tuple[GeneList, ...]:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of a file; rows of the same ``key`` cannot be told apart."""
+
+    one: GeneList
+    number: int
+    key: tuple[str, ...]
+    lower: bool = False
+
+
+def read_gene_lists(path: Path, *, once: bool = False) -> tuple[GeneList, ...]:
     """Read clusters and their genes, as current human symbols.
 
     A line is ``NAME<TAB>GENE GENE ...`` (blanks, commas or semicolons between genes) or
     ``NAME,GENE,GENE,...``. A CSV or TSV whose first line names a column of genes (marker, gene) is
-    read by its header; it may have columns for the cluster, the tissue and the species.
+    read by its header; it may have columns for the cluster, the tissue and the species. Where each
+    of its rows is one gene and clusters have several, as Seurat's FindAllMarkers and scanpy write
+    them, rows are joined by cluster in the order of the file, the strongest first; genes with a
+    fold change below 0 are no markers and only counted.
 
     Blank lines, those of separators alone too, and comments (#) are passed over. A cluster without
-    genes stays, ``refused`` with the number of its line: the others are read all the same.
+    genes stays, ``refused`` with the number of its line: the others are read all the same. With
+    ``once`` a cluster that stands on two lines is refused; else each line is a list of its own.
 
     Raises
     ------
     BadFile
-        When the file cannot be read or holds no cluster with genes.
+        When the file cannot be read, holds no cluster with genes, or, with ``once``, one twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadFile(f"marker lists {path} cannot be read: {error}") from error
+    text = _text(path)
     lines = [
         (number, line)
         for number, line in enumerate(text.splitlines(), 1)
@@ -70,9 +89,14 @@ def read_gene_lists(path: Path) -> tuple[GeneList, ...]:
     ]
     if not lines:
         raise BadFile(f"{path} holds no line; expected one cluster a line: name, then its genes")
-    lists = _tabular(lines)
-    if lists is None:
-        lists = [_plain(number, line) for number, line in lines]
+    rows = _tabular(lines)
+    if rows is None:
+        rows = [_plain(number, line) for number, line in lines]
+    if all(len(row.one.genes) <= 1 for row in rows) and any(len(row.key) > 1 for row in rows):
+        rows = _joined(rows)
+    if once:
+        _once(rows, path)
+    lists = [row.one for row in rows]
     if not any(one.genes for one in lists):
         why = next((one.refused for one in lists), "it has a header and no line below it")
         raise BadFile(f"{path}, {why}; expected a name, a tab or a comma, and genes")
@@ -102,10 +126,8 @@ def _symbols(names: Iterable[str], species: Species) -> dict[str, str]:
     wanted = sorted(set(names))
     if not wanted:
         return {}
-    try:
-        read = harmonise(wanted, species=species)
-    except BadInput:  # too few names are genes: each list then says that it has none
-        return {}
+    # However few are genes: the others are named list by list.
+    read = harmonise(wanted, species=species, least=0.0)
     return {
         name: read.symbols[place]
         for name, place in zip(wanted, read.column, strict=True)
@@ -124,12 +146,15 @@ def _species(one: GeneList) -> Species:
     return "mouse" if capitalised > len(letters) / 2 else "human"
 
 
-def _tabular(lines: Sequence[tuple[int, str]]) -> list[GeneList] | None:
+def _tabular(lines: Sequence[tuple[int, str]]) -> list[_Row] | None:
     """The rows below a header that names a column of genes; None where there is no such header."""
     first = lines[0][1]
     delimiter = "\t" if "\t" in first else ","
-    header = next(csv.reader([first], delimiter=delimiter))
-    genes = [i for i, name in enumerate(header) if _GENES.fullmatch(name.strip())]
+    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    genes = [i for i, name in enumerate(header) if _GENES.fullmatch(name)]
+    if not genes and set(_SCANPY) <= set(header):
+        genes = [header.index(_SCANPY[0])]
+        header[header.index(_SCANPY[1])] = "cluster"
     if len(header) < 2 or not genes:
         return None
     names = [i for i, name in enumerate(header) if _NAME.search(name) and i != genes[0]]
@@ -143,20 +168,81 @@ def _tabular(lines: Sequence[tuple[int, str]]) -> list[GeneList] | None:
         return next((i for i, h in enumerate(header) if pattern.search(h)), -1)
 
     tissue, species = column(_TISSUE), column(_SPECIES)
+    change = next((i for i, h in enumerate(header) if _CHANGE.fullmatch(h)), -1)
     rows = csv.reader(io.StringIO("\n".join(line for _, line in lines[1:])), delimiter=delimiter)
     found = []
     for row in rows:
         read = _split(cell(row, genes[0]))
         number, called = lines[rows.line_num][0], cell(row, name)
         why = "" if read else _no_genes(number, called)
-        found.append(GeneList(called, read, cell(row, tissue), cell(row, species), refused=why))
+        one = GeneList(called, read, cell(row, tissue), cell(row, species), refused=why)
+        others = (cell(row, i) for i in columns if _number(cell(row, i)) is None)
+        lower = (_number(cell(row, change)) or 0) < 0
+        found.append(_Row(one, number, ("table", called, *others), lower))
     return found
 
 
-def _plain(number: int, line: str) -> GeneList:
+def _joined(rows: Sequence[_Row]) -> list[_Row]:
+    """Rows of one gene each as a row for each cluster, in the order of the file."""
+    groups: dict[tuple[str, ...], list[_Row]] = {}
+    for row in rows:
+        groups.setdefault((row.one.name, row.one.tissue, row.one.species), []).append(row)
+    found = []
+    for key, members in groups.items():
+        genes = tuple(dict.fromkeys(g for row in members if not row.lower for g in row.one.genes))
+        first = members[0]
+        why = "" if genes else first.one.refused or _no_genes(first.number, first.one.name)
+        lower = sum(row.lower for row in members)
+        one = replace(first.one, genes=genes, refused=why, lower=lower)
+        found.append(replace(first, one=one, key=("table", *key)))
+    return found
+
+
+def _once(rows: Sequence[_Row], path: Path) -> None:
+    """Refuse a cluster that stands on two lines: which of them counts is not for us to say."""
+    line: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        if row.key in line:
+            raise BadFile(
+                f"{path}, line {row.number}: cluster {row.one.name[:60]!r} was on line "
+                f"{line[row.key]} already; expected one line a cluster, or a table with a header "
+                "that names the columns cluster and gene, one gene a row"
+            )
+        line[row.key] = row.number
+
+
+def _plain(number: int, line: str) -> _Row:
     name, _, rest = line.partition("\t") if "\t" in line else line.partition(",")
     name, genes = name.strip().strip('"'), _split(rest)
-    return GeneList(name, genes, refused="" if genes else _no_genes(number, name))
+    one = GeneList(name, genes, refused="" if genes else _no_genes(number, name))
+    return _Row(one, number, (name,))
+
+
+def _text(path: Path) -> str:
+    """What stands in a text file; no other kind of file is read to its end."""
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(_HEAD)
+            content = head + (b"" if b"\0" in head else handle.read())
+    except OSError as error:
+        raise BadFile(f"marker lists {path} cannot be read: {error.strerror}") from error
+    try:
+        if b"\0" in head:
+            raise ValueError(head)
+        return content.decode("utf-8-sig")
+    except ValueError:
+        kind = "an HDF5 file, no text" if head.startswith(b"\x89HDF") else "no text in UTF-8"
+        raise BadFile(
+            f"{path} is {kind}; expected marker lists in a text file, one cluster a line: its "
+            "name, a tab or a comma, its genes"
+        ) from None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _no_genes(number: int, name: str) -> str:

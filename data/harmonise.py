@@ -121,6 +121,8 @@ def harmonise(
     var_names: Sequence[str],
     columns: Mapping[str, Sequence[str]] | None = None,
     species: Species | None = None,
+    *,
+    least: float = COVERAGE_FLOOR,
 ) -> Harmonised:
     """Map the gene names of a dataset to current human symbols.
 
@@ -133,12 +135,14 @@ def harmonise(
         that is best understood leads, the others fill its gaps.
     species
         "human" or "mouse"; found from the names where it is not given.
+    least
+        Share of names that must be known; 0 for a few names rather than a dataset's.
 
     Raises
     ------
     BadInput
         When there is no gene, the names are of another species or of two, they are no gene names,
-        or fewer than ``COVERAGE_FLOOR`` of them are known.
+        or fewer than ``least`` of them are known.
     """
     if not len(var_names):
         raise BadInput("the dataset has no genes; expected a var table with at least one row")
@@ -149,7 +153,7 @@ def harmonise(
         book = _Book(db, {name for names in lists.values() for name in names})
         species = species or _species(book, lists)
         book.fold(species)
-        return _Reader(db, book, species).read(lists)
+        return _Reader(db, book, species, least).read(lists)
 
 
 def expect_species(
@@ -292,8 +296,8 @@ def _species(book: _Book, lists: Mapping[str, Sequence[str]]) -> Species:
 class _Reader:
     """Reads the names of one species."""
 
-    def __init__(self, db: sqlite3.Connection, book: _Book, species: Species) -> None:
-        self.db, self.book, self.species = db, book, species
+    def __init__(self, db: sqlite3.Connection, book: _Book, species: Species, least: float) -> None:
+        self.db, self.book, self.species, self.least = db, book, species, least
         self.ambiguous: dict[str, set[int]] = {}
 
     def read(self, lists: Mapping[str, Sequence[str]]) -> Harmonised:
@@ -354,10 +358,10 @@ class _Reader:
 
     def _refuse(self, lists: Mapping[str, Sequence[str]], known: int) -> None:
         names = lists["var names"]
-        if known >= COVERAGE_FLOOR * len(names):
+        if known >= self.least * len(names):
             return
         share = f"only {known:,} of {len(names):,} names are known {self.species} genes"
-        floor = f"at least {COVERAGE_FLOOR:.0%} are needed"
+        floor = f"at least {self.least:.0%} are needed"
         raise BadInput(f"{share} ({_looks_like(names)}); {floor}")
 
     def _orthologues(self, rows: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:

@@ -81,7 +81,7 @@ def annotate_marker_file(
     ----------
     path
         One cluster a line (its name, a tab or a comma, its genes, the strongest first), or a table
-        with a header that names a column of markers.
+        with a header that names a column of markers: one row a cluster, or one gene a row.
     config
         Of its options ``candidates`` and ``tissue`` are used.
     known
@@ -105,7 +105,7 @@ def annotate_marker_file(
     config = config or AnnotateConfig()
     if min_confidence is not None:
         check(replace(config, min_confidence=min_confidence))
-    lists = read_gene_lists(path)
+    lists = read_gene_lists(path, once=True)
     known = known or knowledge()
     sets, never, _ = among(known, config.candidates)
     prior = None

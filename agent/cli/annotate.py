@@ -148,6 +148,7 @@ def annotate(
         return _lists(markers, config, as_json, min_confidence)
     assert source is not None, "one of both was given"
     _readable(source)
+    _known(encoder)
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
         raise BadInput(f"{report} does not end in .html; expected such a name: it is a web page")
     for file in (report, cas):
@@ -163,10 +164,26 @@ def _reference(reference: str | None, key: str | None) -> dict[str, Any]:
         if key is not None:
             raise BadInput("--reference-key names a column of a reference: give --reference FILE")
         return {"reference": reference}
+    if not Path(reference).exists():
+        raise BadInput(f"{reference} does not exist; expected a labelled .h5ad: check the path")
     if key is None:
         raise BadInput(f"{reference} needs the column of its labels: --reference-key COLUMN")
     _readable(Path(reference))
     return {"atlas": reference, "atlas_key": key}
+
+
+def _known(encoder: str | None) -> None:
+    """Refuse an encoder that there is not, before any work is done."""
+    if encoder is None or encoder.startswith("obsm:"):
+        return
+    from encoders.registry import names
+
+    allowed = ("markers", "llm", *names())
+    if encoder not in allowed and not Path(encoder).is_dir():
+        raise BadInput(
+            f"no encoder is named {encoder!r}; expected one of {', '.join(allowed)}, obsm:KEY, or "
+            "the folder of one that was trained"
+        )
 
 
 def _readable(source: Path) -> None:
@@ -221,6 +238,8 @@ def _lists(file: Path, config: AnnotateConfig, as_json: bool, least: float | Non
         if one.unread:
             some = ", ".join(one.unread[:5])
             say(f"{one.name}: {len(one.unread)} names are no known gene: {some}")
+        if one.lower:
+            say(f"{one.name}: genes lower in it than elsewhere, no markers of it: {one.lower}")
     say("releases: " + "; ".join(f"{name} {version}" for name, version in found.releases.items()))
     if as_json:
         emit_json(found.document())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from training.align_data import Material
     from training.loop import History
 
-__all__ = ["align", "app", "development_folder"]
+__all__ = ["align", "app", "development_folder", "writable"]
 
 app = typer.Typer(
     help="Train what is trainable, on your own cells too.", no_args_is_help=True
@@ -134,6 +134,19 @@ def align(
         unseen=found.unseen, start=model, seconds=seconds, show=not options.quiet,
     )  # fmt: skip
     return _finish(output, made, history, found, config, time.monotonic() - began, as_json)
+
+
+def writable(output: Path) -> None:
+    """Refuse an output that can be no folder, before any work is done.
+
+    Raises
+    ------
+    BadInput
+        When it, or what it should lie in, is a file.
+    """
+    there = next(one for one in (output, *output.absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise BadInput(f"{there} is a file; expected a folder for the result: name another with -o")
 
 
 def development_folder(named: Path | None) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,14 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.cli.console import emit_json, options
-from agent.cli.train import Output, Seconds
+from agent.cli.train import Output, Seconds, writable
 from data.errors import BadInput
 
 if TYPE_CHECKING:
+    from encoders.bridge.features import FeatureTable
     from encoders.bridge.network import BridgeNet
     from training.bridge.data import Material
 
 __all__ = ["bridge"]
+
+LEAST = 200
+"""Genes that a table must have: a tenth is left out, and kNN-20, to compare with, looks at 20."""
 
 
 class Negatives(StrEnum):
@@ -62,10 +67,14 @@ def bridge(
     if not rate > 0:
         raise BadInput(f"the learning rate is {rate}; expected one above 0")
     targets = tuple(dict.fromkeys(target(word).name for word in to or GO))
+    writable(output)
     table = read_table(features) if features is not None else None
+    if table is not None:
+        _enough(str(features), table)
     graph = lookup.open_graph(options.graph)
     show = not options.quiet
     material = gather(graph, targets, features=table, progress=show)
+    _linked(material, targets)
     config = BridgeConfig(
         width=width, negatives=negatives.value, batch=batch, epochs=epochs, learning_rate=rate,
         seed=options.seed,
@@ -90,6 +99,32 @@ def bridge(
     if not history.finished:
         sys.stderr.write("celloquy: stopped before the end; the same command goes on\n")
     return 0
+
+
+def _enough(name: str, table: FeatureTable) -> None:
+    """Refuse a table from which nothing can be learnt, before links are read."""
+    if len(table.ids) < LEAST:
+        raise BadInput(
+            f"{name} has numbers for {len(table.ids):,} known genes; expected at least {LEAST}, "
+            "better all: a tenth of them is left out to measure on"
+        )
+    if not table.units.any():
+        raise BadInput(f"{name} has the same numbers for every gene; expected such that differ")
+
+
+def _linked(material: Material, targets: Sequence[str]) -> None:
+    """Refuse a target to which too few genes with features are linked."""
+    from training.bridge.data import DEVELOPMENT
+
+    for name in targets:
+        learnt = len(material.known(name, (DEVELOPMENT,)))
+        left = len(material.asked(name, DEVELOPMENT))
+        if not learnt or not left:
+            raise BadInput(
+                f"of the genes with features ({material.name}), {learnt:,} to learn from and "
+                f"{left:,} to measure on are linked to {name}; expected some of both: give "
+                "features of more genes, or another --to"
+            )
 
 
 def _finished(

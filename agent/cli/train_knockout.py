@@ -11,7 +11,7 @@ import typer
 
 from agent.cli.annotate import say
 from agent.cli.console import emit_json, options
-from agent.cli.train import Model, Output, Seconds
+from agent.cli.train import Model, Output, Seconds, writable
 from data.errors import BadInput
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def knockout(
 
     if h5ad is None and images is None:
         raise BadInput("neither --h5ad nor --images was given; expected a screen to learn from")
+    writable(output)
     screen, shown = _read(h5ad, label, guide, images, control)
     language = load(llm)
     config = _seeded(KnockoutConfig(), steps)

@@ -12,7 +12,7 @@ import typer
 from agent.cli.annotate import say
 from agent.cli.console import emit_json, options
 from agent.cli.knockout import ControlLabel, OnlyCells, ScreenColumn
-from agent.cli.train import Output
+from agent.cli.train import Output, writable
 
 if TYPE_CHECKING:
     from encoders.perturbation.store import Stored
@@ -42,6 +42,7 @@ def perturb(
     from training.perturb.data import read_cells
     from training.perturb.train import PerturbConfig, trained
 
+    writable(output)
     started = time.monotonic()
     config = PerturbConfig()
     config = replace(config, loop=replace(config.loop, steps=steps, seed=options.seed))

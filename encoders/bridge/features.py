@@ -261,15 +261,25 @@ def _lines(path: Path) -> tuple[list[str], NDArray[Any]]:
             table = [row for row in csv.reader(handle, delimiter=delimiter) if row]
         if table and not _numbers(table[0][1:]):
             table = table[1:]
-        widths = {len(row) for row in table}
-        if len(widths) != 1 or widths == {1}:
-            raise ValueError(f"lines of {min(widths, default=0)} to {max(widths, default=0)} cells")
+        if why := _odd(table):
+            raise ValueError(why)
         return [row[0] for row in table], np.array([[float(x) for x in row[1:]] for row in table])
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise BadFile(
             f"{path} cannot be read as a table of features ({error}); expected a line a gene, its "
             "name and then the numbers"
         ) from error
+
+
+def _odd(table: Sequence[Sequence[str]]) -> str:
+    """Why lines are no table of numbers; nothing where they are one."""
+    if not table or max(len(row) for row in table) == 1:
+        return "it has no numbers"
+    widths = [len(row) - 1 for row in table]
+    if len(set(widths)) > 1:
+        return f"genes have {min(widths)} to {max(widths)} numbers"
+    names = [row[0] for row in table if not _numbers(row[1:])]
+    return f"{len(names):,} genes, such as {names[0]}, have what is no number" if names else ""
 
 
 def _numbers(cells: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from data.errors import BadFile, BadInput, DependencyMissing
 
-__all__ = ["ENDINGS", "LARGEST", "Pictures", "from_array", "read_pictures"]
+__all__ = ["ENDINGS", "LARGEST", "Pictures", "from_array", "read_pictures", "why"]
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz")
 """Endings of files that are read."""
@@ -167,7 +167,7 @@ def _numpy(path: Path, most: int) -> tuple[NDArray[Any], Sequence[str] | None]:
     except BadFile:
         raise
     except Exception as error:  # noqa: BLE001 - zipfile, zlib, numpy: each has its own
-        raise BadFile(f"{path} cannot be read as an array ({_short(error)}); expected what "
+        raise BadFile(f"{path} cannot be read as an array ({why(error)}); expected what "
                       "numpy.save or numpy.savez wrote, without objects") from None  # fmt: skip
 
 
@@ -202,7 +202,7 @@ def _tiff(path: Path, most: int) -> NDArray[Any]:
     except BadFile:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file fails in many ways
-        raise BadFile(f"{path} cannot be read as a TIFF ({_short(error)})") from None
+        raise BadFile(f"{path} cannot be read as a TIFF ({why(error)})") from None
 
 
 def _pillow(path: Path, most: int) -> NDArray[Any]:
@@ -225,7 +225,7 @@ def _pillow(path: Path, most: int) -> NDArray[Any]:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file fails in many ways
         raise BadFile(
-            f"{path} cannot be read as a picture ({_short(error)}); expected a whole "
+            f"{path} cannot be read as a picture ({why(error)}); expected a whole "
             ".png, .jpg, .tif, .npy or .npz"
         ) from None
 
@@ -243,5 +243,9 @@ def _missing(error: ImportError) -> DependencyMissing:
     )
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+def why(error: Exception) -> str:
+    """A library's reason on one line; never its advice to load objects all the same."""
+    text = " ".join(str(error).split())
+    if "pickle" in text:
+        return "it holds Python objects or is no array at all"
+    return text[:120] or type(error).__name__

@@ -193,6 +193,8 @@ def _found_column(opened: Any, mask: NDArray[np.bool_], control: str | None) -> 
     if tried:
         counted = Counter(opened.column(tried[0]).astype(str).to_numpy()[mask])
         few = ", ".join(label for label, _ in counted.most_common(6))
+        if control is not None:
+            raise BadInput(_nowhere(opened.name, control, tried[0], few))
         raise BadInput(
             f"{opened.name} has no control cells in {tried[0]!r} (its values: {few}); expected one "
             "such as non-targeting or control: name it with --control"
@@ -245,10 +247,11 @@ def _names(
     controls += [x for x in present if not control and x not in controls and not parts_of(x)]
     if not controls:
         few = ", ".join(label for label, _ in Counter(labels).most_common(6))
-        wanted = f"{control!r}" if control else "one such as non-targeting or control"
+        if control is not None:
+            raise BadInput(_nowhere(name, control, key, few))
         raise BadInput(
-            f"{name} has no control cells in {key!r} (its values: {few}); expected {wanted}: name "
-            "the control with --control"
+            f"{name} has no control cells in {key!r} (its values: {few}); expected one such as "
+            "non-targeting or control: name the control with --control"
         )
     known: dict[str, str] = {}
     for part in sorted({part for x in present if x not in controls for part in parts_of(x)}):
@@ -262,6 +265,13 @@ def _names(
         if label not in found and all(part in known for part in parts):
             found[label] = tuple(sorted({known[part] for part in parts}))
     return found
+
+
+def _nowhere(name: str, control: str, key: str, few: str) -> str:
+    return (
+        f"no cell of {name} is named {control!r} in the column {key!r}; expected one of its "
+        f"values, such as {few}"
+    )
 
 
 def _groups(

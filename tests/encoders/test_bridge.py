@@ -180,7 +180,11 @@ def test_tables_of_the_users_own(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("CD8A\t1\nCD4\t1\t2\n", "lines of 2 to 3"), ("", "lines of 0"), ("CD8A\tx\ty\n", "lines")],
+    [
+        ("CD8A\t1\nCD4\t1\t2\n", "genes have 1 to 2 numbers"),
+        ("", "it has no numbers"),
+        ("CD8A\tx\ty\n", "it has no numbers"),
+    ],
 )
 def test_tables_that_are_none(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "bad.tsv"

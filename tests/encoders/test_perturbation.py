@@ -116,7 +116,9 @@ def test_several_kinds_of_cells_are_told(screen_file: Path) -> None:
 
 @pytest.mark.assets
 def test_what_cannot_be_read_is_refused_with_what_to_do(screen_file: Path) -> None:
-    with pytest.raises(BadInput, match=r"no control cells in 'perturbation'.*--control"):
+    with pytest.raises(
+        BadInput, match=r"named 'mock' in the column 'perturbation'.*such as non-targeting"
+    ):
         read_screen(screen_file, column="perturbation", control="mock")
     with pytest.raises(BadInput, match=r"no control cells.*name the control"):
         read_screen(screen_file, column="lot")

@@ -8,6 +8,7 @@ guide that it has seen is scored too well.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import BadFile, BadInput
-from encoders.image.pictures import Pictures, from_array
+from encoders.image.pictures import Pictures, from_array, why
 from encoders.knockout.knocked import NONE
 from encoders.knockout.panel import MOST, pooled
 
@@ -116,13 +117,17 @@ def read_image_screen(path: Path, control: str | None = None) -> ImageScreen:
     BadFile
         When arrays are missing or do not fit.
     """
+    if not path.is_file():
+        raise BadFile(f"{path} is no file; expected an .npz file of images: check the path")
+    if not zipfile.is_zipfile(path):
+        raise BadFile(f"{path} is no .npz file; expected what numpy.savez wrote, with the arrays "
+                      "images, gene, channels and guide")  # fmt: skip
     try:
         with np.load(path, allow_pickle=False) as loaded:
             found = {name: loaded[name] for name in loaded.files}
     except Exception as error:  # noqa: BLE001 - zipfile, zlib, numpy: each has its own
-        reason = " ".join(str(error).split())[:120]
-        raise BadFile(f"{path} cannot be read as .npz ({reason}); expected arrays images, gene, "
-                      "channels and guide, without objects") from None  # fmt: skip
+        raise BadFile(f"{path} cannot be read as .npz ({why(error)}); expected arrays images, "
+                      "gene, channels and guide, without objects") from None  # fmt: skip
     if missing := {"images", "gene"} - found.keys():
         raise BadFile(f"{path} holds {', '.join(found) or 'nothing'}; expected also "
                       f"{', '.join(sorted(missing))}")  # fmt: skip
@@ -153,8 +158,11 @@ def _named(labels: Sequence[str], control: str | None, where: str) -> Labels:
     called = {one for one in distinct if one.lower() in CONTROLS} if control is None else {control}
     if not called & set(distinct):
         shown = ", ".join(distinct[:6])
-        raise BadInput(f"{where} has no control cells ({control or 'of a usual name'}; there are: "
-                       f"{shown}); name them: --control NAME")  # fmt: skip
+        if control is not None:
+            raise BadInput(f"no cell of {where} is named {control!r}; expected one of its values, "
+                           f"such as {shown}")  # fmt: skip
+        raise BadInput(f"{where} has no control cells (of a usual name; there are: {shown}"
+                       "); name them: --control NAME")  # fmt: skip
     return np.array([NONE if one in called else one for one in labels], object)
 
 
