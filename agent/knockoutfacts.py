@@ -3,8 +3,9 @@
 Gives :func:`facts`. Of each changed gene, the closest statement that joins it to the perturbed one:
 a direct regulation or interaction, or a process that the changed gene takes part in and the
 perturbed one takes part in, promotes or holds back. What a lost gene promoted should fall; a
-fact agrees where the prediction says so. That is a reading of annotations, not a proof: genes of
-one process need not regulate each other's expression. Every fact carries its edges.
+fact agrees where the prediction says so. That is a reading of annotations, not a proof. That both
+take part in a process says nothing of a direction: it is told as related, no more. Every fact
+carries its edges.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ COMMON = 300
 BROAD = 50
 """Kinds of a process beyond which it is too broad to say anything (``immune system process``)."""
 
-Verdict = Literal["agrees", "disagrees", "open"]
+Verdict = Literal["agrees", "disagrees", "related", "open"]
 _VERBS = {
     POSITIVELY_REGULATES: "promotes", NEGATIVELY_REGULATES: "holds back", REGULATES: "regulates",
     INTERACTS_WITH: "interacts with",
@@ -55,7 +56,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class _Role:
-    """The perturbed gene's part in a process: +1 takes part or promotes, -1 holds back."""
+    """The perturbed gene's part in a process: +1 promotes, -1 holds back, 0 takes part."""
 
     sign: int
     words: str
@@ -145,7 +146,7 @@ def _shared(
     own = named[edge.object].label if edge.object in named else edge.object
     within = "" if edge.object == process else f" ({own})"
     words = f"{symbol} {role.words} {label}, and {target[1]} takes part in it{within}"
-    verdict = _verdict(role.sign, change, gain)
+    verdict = _verdict(role.sign, change, gain) if role.sign else "related"
     return Fact(symbol, target[1], change, verdict, words, (*role.edges, edge))
 
 
@@ -153,7 +154,7 @@ def _roles(graph: KnowledgeGraph, gene: Curie) -> dict[Curie, _Role]:
     """Processes by the gene's part in them; to promote or hold back says more than taking part."""
     found: dict[Curie, _Role] = {}
     for edge in _processes(graph, gene):
-        found.setdefault(edge.object, _Role(1, "takes part in", (edge,)))
+        found.setdefault(edge.object, _Role(0, "takes part in", (edge,)))
     for edge in _processes(graph, gene):
         regulated = graph.edges(
             edge.object, direction="out", predicates=(POSITIVELY_REGULATES, NEGATIVELY_REGULATES)

@@ -9,7 +9,7 @@ asks the model anew and shows no word that the model does not give. Models are l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +22,16 @@ from retrieval.evidence import PredictionEvidence
 
 if TYPE_CHECKING:
     from agent.attached.cells import AttachedCells
+    from encoders.perturbation.effect import Knockout
     from kg.graph import KnowledgeGraph
 
-__all__ = ["MODELS", "Seen", "ask", "problem"]
+__all__ = ["MODELS", "OBSERVED", "Seen", "ask", "problem"]
 
 SHOWN = 5
 """Candidates that a sentence names."""
+
+OBSERVED = "Observed, not predicted, "
+"""How the note begins that tells what the file's own cells of a perturbation show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,14 +123,33 @@ def _bridge(seen: Seen, gene: Curie, target: str) -> Prediction:
 
 def _knockout(seen: Seen, *genes: str) -> Prediction:
     """What knocking genes out changes, by the attached screen."""
-    from encoders.perturbation.effect import predict
+    from encoders.perturbation.effect import knockout
 
     many = SHOWN + len(genes)
-    said = predict(_cells(seen).source, list(genes), limit=many, graph=seen.graph)
-    # The target's own fall is no finding, and what the file observed is not shown beside.
+    found = knockout(_cells(seen).source, list(genes), limit=many, graph=seen.graph)
+    said = found.prediction
+    # The target's own fall is no finding.
     ranked = tuple(one for one in said.ranked if one.label not in genes and one.id not in genes)
     notes = tuple(note for note in said.notes if not note.startswith("observed is"))
-    return replace(said, ranked=ranked, notes=notes)
+    return replace(said, ranked=ranked, notes=(*notes, *_observed(found, ranked[:SHOWN])))
+
+
+def _observed(found: Knockout, shown: Sequence[Predicted]) -> list[str]:
+    """What the file's own cells of the perturbation show of the genes that are named."""
+    row = found.screen.place(found.perturbed)
+    if row is None or found.observed is None or found.observed_errors is None:
+        return []
+    place = {gene: i for i, gene in enumerate(found.genes)}
+    told = ", ".join(
+        f"{one.label} {found.observed[place[one.label]]:+.2f} "
+        f"± {found.observed_errors[place[one.label]]:.2f}"
+        for one in shown
+    )
+    names = " and ".join(found.perturbed)
+    return [
+        f"{OBSERVED}in the file's own {found.screen.cells[row]:,} cells with {names} perturbed, "
+        f"which the prediction was made without: {told}"
+    ]
 
 
 def _knocked_out(seen: Seen) -> Prediction:

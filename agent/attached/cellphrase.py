@@ -34,6 +34,7 @@ _SIGNED = re.compile(
     r"\b[A-Za-z][A-Za-z0-9\-]{1,14}(?=\s*(?:\+|(?:hi|high|pos|positive|expressing)\b))"
 )
 _TOP = 5
+_LEFT = " was left out"  # how kg.names ends its notice of markers that no name has
 
 UNLIKE = 0.5
 """Likeness of the best cell below which the user is told that there may be none."""
@@ -67,6 +68,14 @@ class CellPhrase:
     notices: tuple[str, ...]
     releases: dict[str, str]
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What must stand beside the scores: that a phrase names no type and was guessed at."""
+        if self.reading.how != "text":
+            return ()
+        guessed = "the scores order the cells by a guess, and a high one names no cell type"
+        return (f"{self.reading.notice}; {guessed}",)
+
     def document(self) -> dict[str, Any]:
         """The document of ``celloquy cells --json``."""
         order = np.argsort(-self.score, kind="stable")[:_TOP]
@@ -87,6 +96,7 @@ class CellPhrase:
                 for i in order
             ],
             "scores": [round(float(one), 4) for one in self.score],
+            "cautions": list(self.cautions),
             "notices": list(self.notices),
             "releases": self.releases,
         }
@@ -134,7 +144,11 @@ def read_phrase(phrase: str, known: Knowledge) -> Reading:
         # Two readings of one gene are one: CD14 is in the type's own name.
         left = genes if found.how in ("part", "words") or "left out" in found.notice else ()
         wanted = of_term(found.id, known.sets, known.hierarchy)
-        notice = "; ".join(dict.fromkeys(filter(None, (*respelled, found.notice))))
+        told = found.notice
+        if told.endswith(_LEFT) and told.count(",") < len(left):
+            # Left out of the type's name, but not of what is looked for.
+            told = f"{told.removesuffix(_LEFT)} is no part of the type's name; sought as a gene"
+        notice = "; ".join(dict.fromkeys(filter(None, (*respelled, told))))
         read = found.matched if found.how == "spelling" else read
         return Reading(phrase, "term", wanted, left, notice, read)
     if genes:
@@ -258,7 +272,7 @@ def find_cells(
         reading,
         score,
         likeness,
-        made.used,
+        tuple(dict.fromkeys(made.used)),
         cells.cell_names,
         tuple((i, labels[known.hierarchy.index(i)], w) for i, w in reading.wanted.terms),
         tuple(notices),

@@ -69,6 +69,7 @@ def _table(found: CellPhrase) -> str:
         more = len(found.used) - _GENES
         rest = f" and {more} more" if more > 0 else ""
         lines.append(f"genes: {', '.join(found.used[:_GENES])}{rest}")
+    lines += [f"caution: {one}" for one in found.cautions]
     rows: list[tuple[str, ...]] = [("SCORE", "LIKENESS", "CELL")]
     rows += [
         (f"{one['score']:.3f}", f"{one['likeness']:.3f}", one["cell"]) for one in document["top"]

@@ -34,6 +34,7 @@ from kg.terms import (
 from retrieval.evidence import Evidence
 
 __all__ = [
+    "CAUSES",
     "FUNCTIONS",
     "annotated",
     "diseases",
@@ -55,6 +56,12 @@ __all__ = [
 
 FUNCTIONS = (INVOLVED_IN, ENABLES, CONTRIBUTES_TO, LOCATED_IN, COLOCALIZES_WITH)
 """The relations that GO annotations state."""
+
+CAUSES = (
+    "The sources of genes and diseases do not tell causes from modifiers and risk factors, nor "
+    "does the order of genes."
+)
+"""Said beside every gene of a disease: the question may have asked for a cause."""
 
 _SOURCE = "source:"  # qualifier of a marker's edge (kg.associations)
 _NAMING_SHOWN = 4  # processes that name a cell type, at most
@@ -208,7 +215,7 @@ def diseases(facts: Facts, a: Curie) -> Found:
     findings, notes = neighbours_by(facts, a, GENE_DISEASE)
     if not findings:
         return none_found(f"no loaded release associates {facts.label(a)} with a disease")
-    return Found(tuple(findings), tuple(notes))
+    return Found(tuple(findings), (*notes, CAUSES))
 
 
 def phenotypes(facts: Facts, a: Curie) -> Found:
@@ -386,10 +393,11 @@ def annotated(facts: Facts, gene: Curie, term: Curie) -> Found:
         )
         lead = "No: a NOT annotation says so" if not held else "But a NOT annotation says"
         findings.append(Finding(statement, tuple(facts.edge(r) for r in denied[:2]), lead))
+    cause = (CAUSES,) if facts.names.category(term) is Category.DISEASE else ()
     if findings:
-        return Found(tuple(findings))
+        return Found(tuple(findings), cause)
     if narrower := _through(facts, gene, term, rows):
-        return Found((narrower,))
+        return Found((narrower,), cause)
     return _not_recorded(facts, gene, term)
 
 
@@ -448,6 +456,8 @@ def genes_of(facts: Facts, term: Curie) -> Found:
         notes = [f"No gene is recorded for {facts.label(term)} itself; these are for forms of it."]
     if not findings:
         return none_found(f"no loaded release annotates a gene to {facts.label(term)} itself")
+    if category is Category.DISEASE:
+        notes.append(CAUSES)
     return Found(tuple(findings), tuple(notes))
 
 

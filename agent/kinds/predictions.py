@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent import predictions
@@ -87,7 +87,10 @@ def linked(name: str) -> Callable[[Facts, Curie], Found]:
 
 def knockout(facts: Facts, these: These, gene: Curie) -> Found:
     """What knocking a gene out changes, by a model of the attached screen."""
-    return _asked(Seen(facts.graph, these.cells), "knockout", facts.names.label(gene))
+    found = _asked(Seen(facts.graph, these.cells), "knockout", facts.names.label(gene))
+    observed = tuple(f"{w}." for w in found.warnings if w.startswith(predictions.OBSERVED))
+    rest = tuple(w for w in found.warnings if not w.startswith(predictions.OBSERVED))
+    return replace(found, notes=(*found.notes, *observed), warnings=rest)
 
 
 def no_screen(facts: Facts, gene: Curie) -> Found:

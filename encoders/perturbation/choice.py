@@ -105,6 +105,19 @@ class Measure:
         """The baseline with the highest mean."""
         return max(self.baselines, key=lambda recipe: float(self.baselines[recipe].mean()))
 
+    def best_other(self, recipe: Recipe) -> Recipe:
+        """The best baseline that is another model, and says something else on some case.
+
+        Of genes that were never perturbed the additive model is the mean profile by another name.
+        """
+        own = self.baselines.get(recipe)
+        others = {
+            one: scores
+            for one, scores in self.baselines.items()
+            if own is None or (one != recipe and not np.allclose(scores, own))
+        } or {one: scores for one, scores in self.baselines.items() if one != recipe}
+        return max(others, key=lambda one: float(others[one].mean()))
+
 
 def pearson(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Correlation of two changes over genes, 0 where one of them is constant.

@@ -28,6 +28,7 @@ from encoders.perturbation.genes import GeneSpace, gene_space
 from encoders.perturbation.interaction import Interaction, interaction
 from encoders.perturbation.models import (
     FAMILIES,
+    Recipe,
     Training,
     change,
     own_share,
@@ -162,7 +163,9 @@ def knockout(
         training = training_of(learnt.taken(kept), space)
         say("choosing a model")
         found = _answer(training, wanted, use, stored, learnt, row is not None, say)
-        return _result(found, wanted, here, learnt, training, limit, (model, space))
+        made = _result(found, wanted, here, learnt, training, limit, (model, space))
+        notes = (*made.prediction.notes, *_named(genes, wanted, learnt))
+        return replace(made, prediction=replace(made.prediction, notes=notes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +186,23 @@ def _symbols(genes: Sequence[str]) -> tuple[str, ...]:
     if not found:
         raise BadInput("no gene was named; expected at least one")
     return found
+
+
+def _named(genes: Sequence[str], wanted: Sequence[str], learnt: Screen) -> list[str]:
+    """What to say of the genes as they were named: the same twice, or unknown to the screen."""
+    said = []
+    if len(genes) > len(wanted):
+        said.append(
+            f"{len(genes)} genes were named, and some are the same: it is told of "
+            f"{' and '.join(wanted)} alone"
+        )
+    if new := [gene for gene in wanted if gene not in learnt.perturbed]:
+        verb = "was" if len(new) == 1 else "were"
+        said.append(
+            f"{' and '.join(new)} {verb} not perturbed in the screen: what is told of it is "
+            "learnt from other genes"
+        )
+    return said
 
 
 def _onto(stored: Stored, here: Screen) -> Screen:
@@ -230,7 +250,7 @@ def _answer(
         if beaten:
             return _gears(stored, wanted, learnt, seen)
     name = choice.recipe.label
-    notes = [_why(use, name, worth)]
+    notes = [_why(use, choice.recipe, worth)]
     expected = choice.expected if worth.spearman > SHOWN else None
     if expected is None:
         notes.append(
@@ -252,7 +272,7 @@ def _answer(
         notes.append(
             f"too few perturbations of {len(wanted)} genes to measure by: the figure is of others"
         )
-    measured = _measured(worth, kind, learnt.source)
+    measured = _measured(choice.recipe, worth, kind, learnt.source)
     return _Found(name, changes, expected, measured, tuple(notes))
 
 
@@ -268,9 +288,17 @@ def _near(
     ]
 
 
-def _why(use: str, name: str, worth: Measure) -> str:
+def _why(use: str, recipe: Recipe, worth: Measure) -> str:
+    name = recipe.label
+    if recipe in worth.baselines:
+        name += ", a trivial model itself,"
     if use != "auto":
-        return f"{name}: the model that was asked for"
+        return f"{name.rstrip(',')}: the model that was asked for"
+    if recipe in worth.baselines:
+        return (
+            f"{name} was chosen among {len(FAMILIES['auto'])} models by left-out perturbations, "
+            "and the figure is its own"
+        )
     others = ", ".join(f"{r.name} {v.mean():.2f}" for r, v in worth.baselines.items())
     return (
         f"{name} was chosen among {len(FAMILIES['auto'])} models by left-out perturbations; the "
@@ -278,16 +306,22 @@ def _why(use: str, name: str, worth: Measure) -> str:
     )
 
 
-def _measured(worth: Measure, kind: str, source: str) -> Measured:
-    best = worth.best_trivial
+def _measured(recipe: Recipe, worth: Measure, kind: str, source: str) -> Measured:
+    """The worth of the model that speaks, beside the best trivial one that is another.
+
+    A trivial model has nothing that was chosen: its figure is its own. Of any other it is that of
+    choosing, which names another model on some left-out perturbations.
+    """
+    own = worth.baselines.get(recipe, worth.auto)
+    best = worth.best_other(recipe)
     return Measured(
         figure=f"delta-Pearson over {kind}",
-        value=float(worth.auto.mean()),
+        value=float(own.mean()),
         baseline=best.name,
         baseline_value=float(worth.baselines[best].mean()),
         data=Path(source).name,
         n=len(worth.rows),
-        spread=float(worth.auto.std(ddof=1)) if len(worth.rows) > 1 else None,
+        spread=float(own.std(ddof=1)) if len(worth.rows) > 1 else None,
     )
 
 

@@ -38,6 +38,9 @@ CONTROLS = frozenset({
 })  # fmt: skip
 """Names of controls, without what is no letter or digit."""
 
+HARBOURS = frozenset({"AAVS1", "ROSA26", "CLYBL"})
+"""Places where guides cut as a control: safe harbours, which gene tables list as genes."""
+
 LEAST = 10
 """Cells that a perturbation must have: the mean of fewer is noise (GEARS's own data filter)."""
 
@@ -167,7 +170,8 @@ def read_screen(
         names = _names(labels[mask], opened.name, key, control)
         groups, members = _groups(labels, kinds, mask, names, need_perturbations)
         sums, squares = _moments(opened, members, len(groups), mask)
-        notes = (*opened.notices, *([] if cells or within else _mixed(opened, mask)))
+        mixed = [] if cells or within else _mixed(opened, mask)
+        notes = (*opened.notices, *mixed, *_odd_control(control))
         genes, where, gain = opened.genes, opened.name, _gain(opened, mask)
     counts = np.bincount(members[members >= 0], minlength=len(groups))
     found = _profiles(groups, counts, sums, squares, names)
@@ -228,6 +232,22 @@ def _mixed(opened: Any, mask: NDArray[np.bool_]) -> list[str]:
                     "takes one"
                 ]
     return []
+
+
+def _odd_control(control: str | None) -> list[str]:
+    """What to say of a control that is named like a gene, and no usual harbour of inserts."""
+    from data.genes import find_gene
+
+    if control is None or is_control(control) or control.upper() in HARBOURS:
+        return []
+    try:
+        gene = find_gene(control).symbol
+    except CelloquyError:
+        return []
+    return [
+        f"the control {control!r} is named like the gene {gene}: if it was perturbed in these "
+        "cells, changes are told against its perturbation and not against unperturbed cells"
+    ]
 
 
 def _kinds(opened: Any, within: str | None) -> NDArray[Any]:

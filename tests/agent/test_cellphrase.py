@@ -11,6 +11,7 @@ import pytest
 from agent.annotation.annotate import knowledge
 from agent.attached.cellphrase import column_name, find_cells, read_phrase
 from agent.attached.misspelt import respelt, unknown
+from agent.cli.cells import _table
 from agent.cli.main import run
 from data import sources
 from data.errors import BadInput
@@ -41,6 +42,29 @@ def pbmc():
 def test_a_phrase_is_read_as_a_term_with_the_genes_that_it_does_not_cover(phrase, term, genes):
     found = read_phrase(phrase, knowledge())
     assert (found.how, found.wanted.terms[0][0], found.genes) == ("term", term, genes)
+
+
+def test_a_gene_that_is_sought_is_not_said_to_be_left_out(pbmc):
+    found = read_phrase("FOXP3+ regulatory T cells", knowledge())
+    assert found.genes == ("FOXP3",)
+    assert "left out" not in found.notice
+    with open_cells(pbmc) as cells:
+        used = find_cells(cells, "GNLY+ natural killer cells", known=knowledge()).used
+    assert len(used) == len(set(used))
+    assert "GNLY" in used
+
+
+@pytest.mark.models
+def test_a_guess_at_words_is_told_beside_the_table(pbmc):
+    with open_cells(pbmc) as cells:
+        guess = find_cells(cells, "cells with high mitochondrial content", known=knowledge())
+        read = find_cells(cells, "B cell", known=knowledge())
+    (caution,) = guess.cautions
+    assert "no cell type is called so" in caution
+    assert guess.document()["cautions"] == [caution]
+    assert f"caution: {caution}" in _table(guess)
+    assert read.cautions == ()
+    assert "caution" not in _table(read)
 
 
 def test_a_gene_alone_is_a_phrase():

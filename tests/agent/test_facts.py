@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent.facts import Facts
-from agent.kinds.genes import types_of_gene
+from agent.kinds.genes import CAUSES, types_of_gene
+from agent.qa import Agent
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
 from kg.terms import DEVELOPS_FROM, IS_A, MENTIONS, Curie, Edge
@@ -44,3 +45,20 @@ def test_a_type_in_a_process_name_is_told_where_the_markers_agree(
     told = [f.statement for f in found.findings if f.statement.predicate == MENTIONS]
     assert {node for statement in told for node in statement.objects} == named
     assert any(finding.statement.predicate != MENTIONS for finding in found.findings)
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which gene causes cystic fibrosis?",
+        "Is cystic fibrosis caused by CFTR?",
+        "Which diseases are caused by CFTR?",
+        "Which diseases does CFTR cause?",
+    ],
+)
+def test_genes_of_a_disease_are_not_told_as_its_causes(real: EmbeddedGraph, question: str) -> None:
+    answer = Agent(real).ask(question)
+    assert answer.status == "abstained" or CAUSES in answer.answer
+    if question.startswith("Which gene"):
+        assert answer.status == "ok"

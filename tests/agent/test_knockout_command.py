@@ -14,6 +14,7 @@ from kg.embedded import EmbeddedGraph
 
 ROOT = Path(__file__).parents[2]
 STAT2, JAK2, MDH2 = "HGNC:11363", "HGNC:6192", "HGNC:6971"
+SOCS1, STAT4 = "HGNC:19383", "HGNC:11365"
 THP1 = "perturbation/papalexi2021_eccite_thp1_crisprko_dev_counts.h5ad"
 
 
@@ -23,16 +24,26 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.assets
-def test_facts_agree_or_disagree_by_the_direction(real: EmbeddedGraph) -> None:
+def test_a_shared_process_says_nothing_of_a_direction(real: EmbeddedGraph) -> None:
     source = [(STAT2, "STAT2")]
-    (lost,) = facts(real, source, [(JAK2, "JAK2", -0.8)])
-    (risen,) = facts(real, source, [(JAK2, "JAK2", 0.8)])
-    (made,) = facts(real, source, [(JAK2, "JAK2", 0.8)], gain=True)
-    assert (lost.verdict, risen.verdict, made.verdict) == ("agrees", "disagrees", "agrees")
-    assert "JAK-STAT" in lost.words
-    stated = {(edge.subject, edge.object) for edge in lost.edges}
+    for change, gain in ((-0.8, False), (0.8, False), (0.8, True)):
+        (found,) = facts(real, source, [(JAK2, "JAK2", change)], gain=gain)
+        assert found.verdict == "related"
+    assert "JAK-STAT" in found.words
+    stated = {(edge.subject, edge.object) for edge in found.edges}
     assert {gene for gene, _ in stated} == {STAT2, JAK2}
-    assert all(edge.evidence_code and not edge.negated for edge in lost.edges)
+    assert all(edge.evidence_code and not edge.negated for edge in found.edges)
+
+
+@pytest.mark.assets
+def test_facts_agree_or_disagree_by_the_direction(real: EmbeddedGraph) -> None:
+    """SOCS1 holds the signalling back in which STAT4 takes part: its loss should raise it."""
+    source = [(SOCS1, "SOCS1")]
+    (risen,) = facts(real, source, [(STAT4, "STAT4", 0.8)])
+    (lost,) = facts(real, source, [(STAT4, "STAT4", -0.8)])
+    (made,) = facts(real, source, [(STAT4, "STAT4", -0.8)], gain=True)
+    assert (risen.verdict, lost.verdict, made.verdict) == ("agrees", "disagrees", "agrees")
+    assert "SOCS1 holds back" in risen.words
 
 
 @pytest.mark.assets

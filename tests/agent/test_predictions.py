@@ -226,6 +226,8 @@ def test_a_knockout_is_predicted_from_the_attached_screen(
     assert citation.evidence.kind == "prediction"
     assert "predicted by" in answer.answer
     assert "mean profile" in answer.answer
+    assert "Observed, not predicted, in the file's own 661 cells with STAT2" in answer.answer
+    assert "TNFRSF14 +0.14 ± 0.09" in answer.answer
     assert sorted(calls) == ["change", "change", "measure", "read_screen", "read_screen"]
     document = answer.to_json()
     assert document["tells"] == ["predicted"]

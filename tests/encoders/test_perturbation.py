@@ -21,6 +21,7 @@ from encoders.perturbation.choice import (
     measure,
     pearson,
 )
+from encoders.perturbation.effect import _measured, _named, _why
 from encoders.perturbation.fitted import fitted
 from encoders.perturbation.genes import GeneSpace, jaccard
 from encoders.perturbation.interaction import distance_correlation, interaction
@@ -136,7 +137,11 @@ def test_the_label_of_controls_may_be_named(screen_file: Path) -> None:
     adata.obs["perturbation"] = (
         adata.obs["perturbation"].astype(str).replace("non-targeting", "AAVS1")
     )
-    assert read_screen(adata, column="perturbation", control="AAVS1").control_cells == 20
+    usual = read_screen(adata, column="perturbation", control="AAVS1")
+    assert usual.control_cells == 20
+    assert usual.notes == read_screen(screen_file).notes
+    odd = read_screen(screen_file, control="STAT1").notes
+    assert any("'STAT1' is named like the gene STAT1" in note for note in odd)
 
 
 @given(st.lists(st.sampled_from(["A1BG", "CD4", "KLF1", "ctrl"]), min_size=1, max_size=4))
@@ -267,6 +272,38 @@ def test_a_model_that_was_asked_for_is_not_replaced() -> None:
     for name in ("additive", "text"):
         worth = measure(found, 1, 1, FAMILIES[name])
         assert set(worth.chosen) <= set(FAMILIES[name])
+
+
+def test_no_model_is_compared_with_itself() -> None:
+    rng = np.random.default_rng(6)
+    sets = (("A",), ("B",), ("C",), ("D",), ("A", "B"), ("C", "D"), ("A", "C"), ("B", "D"))
+    single = rng.standard_normal((4, 60))
+    rows = [[0, 1], [2, 3], [0, 2], [1, 3]]
+    noise = 0.5 * rng.standard_normal((4, 60))
+    found = training(sets, np.vstack([single, single[rows].sum(axis=1) + noise]))
+    worth = measure(found, 2, 0)
+    assert worth.best_trivial == ADDITIVE
+    told = _measured(ADDITIVE, worth, "left-out perturbations", "a.h5ad")
+    assert told.value == worth.baselines[ADDITIVE].mean()
+    assert told.baseline in (MEAN.name, NO_CHANGE.name)
+    assert told.value > told.baseline_value
+    linear = _measured(RECIPES[-1], worth, "left-out perturbations", "a.h5ad")
+    assert (linear.value, linear.baseline) == (worth.auto.mean(), ADDITIVE.name)
+    # Of unseen genes the additive model is the mean profile by another name.
+    alone = tuple((f"G{i}",) for i in range(6))
+    unseen = measure(training(alone, rng.standard_normal((6, 60))), 1, 1)
+    assert unseen.best_other(MEAN) == NO_CHANGE
+    assert "a trivial model itself" in _why("auto", MEAN, unseen)
+
+
+def test_genes_named_twice_or_never_perturbed_are_told() -> None:
+    screen = Screen(("G",), (("STAT2",),), ("STAT2",), np.zeros((1, 1)), np.zeros((1, 1)),
+                    np.array([20]), np.ones(1), 20)  # fmt: skip
+    (twice,) = _named(["STAT2", "STAT2"], ["STAT2"], screen)
+    assert twice == "2 genes were named, and some are the same: it is told of STAT2 alone"
+    (new,) = _named(["STAT2", "IRF9"], ["IRF9", "STAT2"], screen)
+    assert new.startswith("IRF9 was not perturbed in the screen")
+    assert _named(["STAT2"], ["STAT2"], screen) == []
 
 
 def test_a_fit_is_kept_by_what_it_was_fitted_on() -> None:
