@@ -115,10 +115,10 @@ def _short(value: float) -> float:
 
 def _bridge(seen: Seen, gene: Curie, target: str) -> Prediction:
     """Links of a gene that nobody has stated."""
-    from encoders.bridge.links import predict
+    from encoders.bridge.links import bridge
 
     species: Species = "mouse" if gene.startswith("MGI:") else "human"
-    return predict(gene, target, limit=SHOWN, species=species, graph=seen.graph)
+    return bridge(gene, target, limit=SHOWN, species=species, graph=seen.graph).prediction
 
 
 def _knockout(seen: Seen, *genes: str) -> Prediction:

@@ -267,15 +267,11 @@ def finished(
     )  # fmt: skip
     candidates = among(known, config.candidates)[2]
     notices = judge.opinion.notices if judge.opinion is not None else ()
-    return Annotation(
-        hierarchy=known.hierarchy,
-        term=collected.term,
-        confidence=collected.confidence,
-        leaf=collected.leaf,
-        reason=collected.reason,
+    return collected.annotation(
+        known.hierarchy,
+        scorer.ids,
+        evidence,
         reasons=reasons(config.min_confidence),
-        embedding=collected.embedding,
-        summaries=collected.summaries(known.hierarchy, scorer.ids, evidence),
         about=_about(
             known,
             named,

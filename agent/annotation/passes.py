@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.annotation.judging import STEPS, Judged
-from agent.annotation.result import TermSummary
+from agent.annotation.result import About, Annotation, Clusters, TermSummary
 from agent.annotation.termevidence import TermEvidence
 from kg.backoff import UNKNOWN, Hierarchy, novelty
 from kg.terms import Curie
@@ -134,6 +134,32 @@ class Collected:
         for row, term in enumerate(found.present.tolist()):
             for into, rows in ((self._detected, found.detected), (self._summed, found.summed)):
                 into[term] = into[term] + rows[row] if term in into else rows[row].copy()
+
+    def annotation(
+        self,
+        hierarchy: Hierarchy,
+        ids: Sequence[Curie],
+        evidence: TermEvidence,
+        *,
+        reasons: tuple[str, ...],
+        about: About,
+        clusters: Clusters | None = None,
+        carried: tuple[tuple[str, ...], NDArray[np.int32]] | None = None,
+    ) -> Annotation:
+        """The answers as a whole, with the summaries of the terms."""
+        return Annotation(
+            hierarchy=hierarchy,
+            term=self.term,
+            confidence=self.confidence,
+            leaf=self.leaf,
+            reason=self.reason,
+            reasons=reasons,
+            embedding=self.embedding,
+            summaries=self.summaries(hierarchy, ids, evidence),
+            about=about,
+            clusters=clusters,
+            carried=carried,
+        )
 
     def summaries(
         self, hierarchy: Hierarchy, ids: Sequence[Curie], evidence: TermEvidence

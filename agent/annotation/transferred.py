@@ -152,15 +152,11 @@ def annotate_by_reference(
         *notices,
         *spaces.notices,
     )
-    return Annotation(
-        hierarchy=known.hierarchy,
-        term=collected.term,
-        confidence=collected.confidence,
-        leaf=collected.leaf,
-        reason=collected.reason,
+    return collected.annotation(
+        known.hierarchy,
+        ids,
+        evidence,
         reasons=_reasons(config.min_confidence),
-        embedding=collected.embedding,
-        summaries=collected.summaries(known.hierarchy, ids, evidence),
         about=_about(named, reference, key, config, known, spaces, ids, said, started, made.none),
         clusters=decided,
         carried=((*made.names, "none of these"), carried),

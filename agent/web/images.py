@@ -19,7 +19,7 @@ from agent.web.models import ImageDocument
 from agent.web.picturing import ABOUT, PREVIEW, VALUES
 from agent.web.serving import Limits, Visitor
 from agent.web.sessions import Session
-from agent.web.uploads import receive, shown
+from agent.web.uploads import RAW_BODY, receive, shown
 from data.errors import BadFile, BadInput
 
 __all__ = ["Image", "router"]
@@ -60,14 +60,7 @@ def images(session: Visitor) -> list[ImageDocument]:
 @router.post(
     "/images",
     status_code=201,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-            },
-        }
-    },
+    openapi_extra=RAW_BODY,
 )
 async def attach(
     request: Request,

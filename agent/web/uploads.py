@@ -22,6 +22,14 @@ __all__ = ["document", "receive", "router", "shown"]
 
 router = APIRouter(tags=["datasets"])
 
+RAW_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+"""What OpenAPI says of a file that is the body of its request."""
+
 LOOK_SECONDS = 900.0
 """How long the worker may look at a file; a million cells take well under a minute."""
 
@@ -49,14 +57,7 @@ def remove(session: Visitor, id: str) -> None:
 @router.post(
     "/datasets",
     status_code=201,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-            },
-        }
-    },
+    openapi_extra=RAW_BODY,
 )
 async def upload(
     request: Request,

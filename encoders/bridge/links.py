@@ -1,8 +1,8 @@
 """What a gene may be linked to: predicted processes, functions, diseases, cell types and others.
 
-:func:`predict` gives a :class:`encoders.prediction.Prediction`; :func:`bridge` gives with it what
-is known already, statement by statement, and which genes each prediction rests on. What is known,
-what is said *not* to hold and what follows from what is known (ancestors) is never predicted.
+:func:`bridge` gives a :class:`encoders.prediction.Prediction`, and with it what is known already,
+statement by statement, and which genes each prediction rests on. What is known, what is said *not*
+to hold and what follows from what is known (ancestors) is never predicted.
 
 By default the genes most like the one asked about vote for their own links
 (:mod:`encoders.bridge.neighbours`): alike in name, in annotations of other kinds and in the
@@ -41,7 +41,7 @@ from kg.terms import IS_A, ORTHOLOGOUS_TO, PART_OF, Category, Curie, Term
 if TYPE_CHECKING:
     from encoders.bridge.network import BridgeNet
 
-__all__ = ["BRIDGE_ALONE", "FIGURES", "SETTINGS", "Bridged", "bridge", "kinds_of", "predict"]
+__all__ = ["BRIDGE_ALONE", "FIGURES", "SETTINGS", "Bridged", "bridge", "kinds_of"]
 
 FIGURES = "figures.json"
 """Beside the shipped vectors: how good each target was measured to be."""
@@ -86,22 +86,6 @@ class Bridged:
     prediction: Prediction
     rests_on: Mapping[Curie, tuple[str, ...]]
     described_by: str = ""
-
-
-def predict(
-    gene: str,
-    to: str,
-    *,
-    limit: int = 10,
-    species: Species = "human",
-    graph: KnowledgeGraph | None = None,
-    features: FeatureTable | None = None,
-    model: Path | None = None,
-) -> Prediction:
-    """Predict links of a gene that are not known; see :func:`bridge` for the parameters."""
-    return bridge(
-        gene, to, limit=limit, species=species, graph=graph, features=features, model=model
-    ).prediction
 
 
 def bridge(

@@ -100,11 +100,6 @@ class Measure:
     spearman: float
     near: float = 0.0
 
-    @property
-    def best_trivial(self) -> Recipe:
-        """The baseline with the highest mean."""
-        return max(self.baselines, key=lambda recipe: float(self.baselines[recipe].mean()))
-
     def best_other(self, recipe: Recipe) -> Recipe:
         """The best baseline that is another model, and says something else on some case.
 

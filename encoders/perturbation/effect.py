@@ -1,9 +1,9 @@
 """What a knock-out, or another perturbation, does to expression: a prediction that says its worth.
 
-Gives :func:`predict`, a :class:`~encoders.prediction.Prediction` of changes of log1p expression for
-one gene or several, and :func:`knockout`, the same with all that stands behind it: which model was
-taken and why, what the screen itself shows where the gene was perturbed in it, and expected errors
-where they go with errors. The model is fitted on the screen in the file, without the perturbation
+:func:`knockout` gives a :class:`~encoders.prediction.Prediction` of changes of log1p expression for
+one gene or several with all that stands behind it: which model was taken and why, what the screen
+itself shows where the gene was perturbed in it, and expected errors where they go with errors.
+The model is fitted on the screen in the file, without the perturbation
 that is asked about, or comes from a folder that ``celloquy train perturb`` wrote. Everything is
 deterministic: the same file, genes and model give the same numbers. Asked again, the file is read
 and the change computed again; only the fit is kept (:mod:`encoders.perturbation.fitted`). Knows no
@@ -39,7 +39,7 @@ from encoders.perturbation.store import Stored, load_stored
 from encoders.prediction import Measured, Predicted, Prediction
 from kg.graph import KnowledgeGraph
 
-__all__ = ["LIMIT", "Knockout", "knockout", "predict"]
+__all__ = ["LIMIT", "Knockout", "knockout"]
 
 LIMIT = 100
 """Genes that a prediction ranks."""
@@ -85,25 +85,6 @@ class Knockout:
     interaction_of: str = ""
 
 
-def predict(
-    path: Path | str | Any, genes: Sequence[str], model: Path | str | None = None, **options: Any
-) -> Prediction:
-    """Predict what perturbing genes does to the control cells of a file.
-
-    Parameters
-    ----------
-    path
-        A screen, as .h5ad or AnnData; with ``model`` control cells are enough.
-    genes
-        Symbols, aliases or ids of human genes.
-    model
-        A folder of ``celloquy train perturb``; the fast models are fitted on the file without it.
-    options
-        Those of :func:`knockout`.
-    """
-    return knockout(path, genes, model, **options).prediction
-
-
 def knockout(
     path: Path | str | Any,
     genes: Sequence[str],
@@ -118,12 +99,16 @@ def knockout(
     limit: int = LIMIT,
     graph: KnowledgeGraph | None = None,
 ) -> Knockout:
-    """Predict, and keep what stands behind the prediction.
+    """Predict what perturbing genes does to the control cells of a file.
 
     Parameters
     ----------
-    path, genes, model
-        As for :func:`predict`.
+    path
+        A screen, as .h5ad or AnnData; with ``model`` control cells are enough.
+    genes
+        Symbols, aliases or ids of human genes.
+    model
+        A folder of ``celloquy train perturb``; the fast models are fitted on the file without it.
     use
         A family of models (:data:`encoders.perturbation.models.FAMILIES`), or ``gears`` with a
         folder that holds one; ``auto`` takes what wins on left-out perturbations.

@@ -19,7 +19,7 @@ from data.errors import BadFile, BadInput, UnknownTerm
 from encoders.bridge import features as nodefeatures
 from encoders.bridge import tables as linktables
 from encoders.bridge.features import FeatureTable
-from encoders.bridge.links import SETTINGS, bridge, predict
+from encoders.bridge.links import SETTINGS, bridge
 from encoders.bridge.neighbours import (
     VotesConfig,
     nearest,
@@ -258,7 +258,7 @@ def test_known_and_predicted_never_mix(real: EmbeddedGraph) -> None:
     measured = found.prediction.measured
     assert measured.baseline in found.prediction.measured.sentence()
     assert 0 < measured.baseline_value < measured.value < 1
-    assert predict("TREM2", "disease", graph=real) == found.prediction
+    assert bridge("TREM2", "disease", graph=real).prediction == found.prediction
 
 
 @pytest.mark.assets

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 import data as _data
 from data import sources
@@ -66,6 +67,23 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.truth)
+
+    def part(self, rows: NDArray[np.integer]) -> Dataset:
+        """The cells of some rows, by number."""
+        some = [int(i) for i in rows]
+        coarse = tuple(self.coarse[i] for i in some) if self.coarse else None
+        labels = tuple(self.labels[i] for i in some) if self.labels else ()
+        truth = tuple(self.truth[i] for i in some)
+        return replace(self, values=self.values[some], truth=truth, coarse=coarse, labels=labels)
+
+    def nine_tenths(self, seed: int) -> Dataset:
+        """Nine tenths of the cells of every type, drawn by a seed."""
+        rng = np.random.default_rng(seed)
+        truth, kept = np.array(self.truth), []
+        for one in sorted(set(self.truth)):
+            here = rng.permutation(np.flatnonzero(truth == one))
+            kept += here[len(here) // 10 :].tolist()
+        return self.part(np.sort(kept))
 
 
 def cell_ontology() -> tuple[Hierarchy, str]:

@@ -39,7 +39,6 @@ from training.genetokens.recipe import CHANNELS, GeneTokenConfig, Weights, chann
 __all__ = ["main", "over", "scores", "small"]
 
 _WAYS = (("pbmc68k", "pbmc3k"), ("pbmc3k", "pbmc68k"))
-_TENTHS = 10
 
 
 def small(steps: int, tokens: int = 64, seed: int = 0) -> GeneTokenConfig:
@@ -53,23 +52,6 @@ def small(steps: int, tokens: int = 64, seed: int = 0) -> GeneTokenConfig:
 
 
 # --- data --------------------------------------------------------------------------------------
-
-
-def _part(found: Dataset, rows: NDArray[np.integer]) -> Dataset:
-    some = [int(i) for i in rows]
-    coarse = tuple(found.coarse[i] for i in some) if found.coarse else None
-    return replace(found, values=found.values[some], truth=tuple(found.truth[i] for i in some),
-                   coarse=coarse)  # fmt: skip
-
-
-def _tenth(found: Dataset, seed: int) -> Dataset:
-    """Nine tenths of the cells of every type."""
-    rng = np.random.default_rng(seed)
-    truth, kept = np.array(found.truth), []
-    for one in sorted(set(found.truth)):
-        here = rng.permutation(np.flatnonzero(truth == one))
-        kept += here[len(here) // _TENTHS :].tolist()
-    return _part(found, np.sort(kept))
 
 
 def over(found: Dataset, genes: Sequence[str]) -> Dataset:
@@ -312,7 +294,7 @@ def _jobs(
     if options.suite == "within":
         yield from _within(options.steps, held[a], seed)
         return
-    part = _tenth(held[a], seed)
+    part = held[a].nine_tenths(seed)
     if options.suite == "footing":
         yield from _footing(options.steps, part, held[b], seed)
         return
@@ -335,7 +317,7 @@ def _development(
     some, rest = order[: len(found) // 5][:500], order[len(found) // 5 :][:1000]
 
     def seen(rows: NDArray[np.integer]) -> Dataset:
-        part = _part(found, rows)
+        part = found.part(rows)
         n = len(found.genes)
         kept = np.sort(rng.permutation(n)[: int(0.6 * n)])
         genes = tuple(found.genes[i] for i in kept)
@@ -367,7 +349,7 @@ def _within(
     """Five folds of one dataset: the mean over folds, of the recipe and of what stands beside."""
     fold = folds(found.truth, 5, seed)
     parts = [
-        (_part(found, np.flatnonzero(fold != k)), _part(found, np.flatnonzero(fold == k)))
+        (found.part(np.flatnonzero(fold != k)), found.part(np.flatnonzero(fold == k)))
         for k in range(5)
     ]
 

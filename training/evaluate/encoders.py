@@ -68,7 +68,6 @@ FOLDS = 5
 LEAST_HELD_OUT = 10
 """Cells of a type in the reference from which it is held out of it."""
 
-_TENTHS = 10
 
 Names = list[str]
 Method = Callable[[Dataset, Dataset, int], Names]
@@ -152,12 +151,12 @@ def _strangers(report: Report, folder: Path | None, held: dict[str, Dataset]) ->
             report.add(f"{x} to {y}: refused, types it {which}", share, len(held[y]))
     brain = load("brain", folder)
     fold = np.random.default_rng(0).permutation(len(brain)) % 3
-    near, far = (_part(brain, np.flatnonzero(part)) for part in (fold > 0, fold == 0))
+    near, far = (brain.part(np.flatnonzero(part)) for part in (fold > 0, fold == 0))
     types = [one for one in sorted(set(near.truth)) if near.truth.count(one) >= LEAST_HELD_OUT]
     rows = []
     for one in types:
         rest = np.flatnonzero([t != one for t in near.truth])
-        rows.append(refused(_part(near, rest), far, {one}))
+        rows.append(refused(near.part(rest), far, {one}))
     for which, share in zip(("has", "lacks"), np.mean(rows, axis=0), strict=True):
         report.add(f"brain, type held out: refused, types it {which}", float(share), len(types))
 
@@ -175,7 +174,7 @@ def _jobs(
         for seed in range(first, first + many):
             for a, b in WAYS:
                 key = {"method": name, "where": f"{a} to {b}", "seed": seed}
-                yield key, partial(_across, method, _tenth(held[a], seed), held[b], seed)
+                yield key, partial(_across, method, held[a].nine_tenths(seed), held[b], seed)
             for a in WITHIN if seed - first < deals else ():
                 key = {"method": name, "where": f"within {a}", "seed": seed}
                 yield key, partial(_within, method, held[a], seed, partial(_under, once, key))
@@ -211,7 +210,7 @@ def _within(method: Method, found: Dataset, seed: int, once: Once = _anew) -> di
     fold = folds(found.truth, FOLDS, seed)
     said = np.empty(len(found), dtype=object)
     for k in range(FOLDS):
-        near, far = (_part(found, np.flatnonzero(part)) for part in (fold != k, fold == k))
+        near, far = (found.part(np.flatnonzero(part)) for part in (fold != k, fold == k))
         said[fold == k] = once({"fold": k}, partial(_said, method, near, far, seed))["said"]
     none = np.zeros((0, 1))
     made = scores(none, found, none, found, [str(one) for one in said])
@@ -220,27 +219,6 @@ def _within(method: Method, found: Dataset, seed: int, once: Once = _anew) -> di
 
 def _said(method: Method, near: Dataset, far: Dataset, seed: int) -> dict[str, Any]:
     return {"said": method(near, far, seed)}
-
-
-# --- parts of datasets ---------------------------------------------------------------------------
-
-
-def _part(found: Dataset, rows: NDArray[np.integer]) -> Dataset:
-    some = [int(i) for i in rows]
-    coarse = tuple(found.coarse[i] for i in some) if found.coarse else None
-    labels = tuple(found.labels[i] for i in some) if found.labels else ()
-    truth = tuple(found.truth[i] for i in some)
-    return replace(found, values=found.values[some], truth=truth, coarse=coarse, labels=labels)
-
-
-def _tenth(found: Dataset, seed: int) -> Dataset:
-    """Nine tenths of the cells of every type."""
-    rng = np.random.default_rng(seed)
-    truth, kept = np.array(found.truth), []
-    for one in sorted(set(found.truth)):
-        here = rng.permutation(np.flatnonzero(truth == one))
-        kept += here[len(here) // _TENTHS :].tolist()
-    return _part(found, np.sort(kept))
 
 
 # --- methods -------------------------------------------------------------------------------------

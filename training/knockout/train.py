@@ -148,7 +148,18 @@ class Source(Protocol):
         ...
 
 
-class ExpressionSource:
+class _Labelled:
+    """What has a label for each of its inputs."""
+
+    labels: Labels
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels that it has."""
+        return tuple(sorted(set(self.labels)))
+
+
+class ExpressionSource(_Labelled):
     """Pseudo-cells of a screen: a guide, all alike, then some of its cells."""
 
     def __init__(
@@ -164,11 +175,6 @@ class ExpressionSource:
         places = {pair: i for i, pair in enumerate(sorted(set(pairs)))}
         self.groups = np.array([places[pair] for pair in pairs])
         self.rows = [np.flatnonzero(self.groups == i) for i in range(len(places))]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The labels that it has."""
-        return tuple(sorted(set(self.labels)))
 
     def shares(self) -> dict[str, float]:
         """How many of the guides are of each label."""
@@ -215,16 +221,11 @@ class ExpressionSource:
         return found.hexdigest()[:16]
 
 
-class ImageSource:
+class ImageSource(_Labelled):
     """Images as the tokens [n, v, t, d] of their v flips and turns."""
 
     def __init__(self, tokens: NDArray[np.float32], labels: Labels) -> None:
         self.tokens, self.labels = tokens, labels
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The labels that it has."""
-        return tuple(sorted(set(self.labels)))
 
     def draw(
         self, draw: np.random.Generator, n: int
@@ -247,7 +248,7 @@ class ImageSource:
         return found.hexdigest()[:16]
 
 
-class PairedSource:
+class PairedSource(_Labelled):
     """Genuine pairs: the same row of two sources' features; each modality is left out at times.
 
     A third of the inputs have both, a third each one alone, so that one model answers from
@@ -258,11 +259,6 @@ class PairedSource:
         self, image: NDArray[np.float32], gene: NDArray[np.float32], labels: Labels
     ) -> None:
         self.image, self.gene, self.labels = image, gene, labels
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The labels that it has."""
-        return tuple(sorted(set(self.labels)))
 
     def draw(
         self, draw: np.random.Generator, n: int
