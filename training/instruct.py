@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "InstructConfig",
     "Instructions",
+    "adapter_file",
     "add_lora",
     "instruct",
     "prompts",
@@ -154,6 +155,20 @@ def add_lora(language: LanguageModel, config: InstructConfig | None = None) -> L
     return LanguageModel(language.name, model, language.tokenizer)
 
 
+def adapter_file(folder: Path) -> Path:
+    """The weights in a folder that :func:`save` wrote below ``lora``.
+
+    Raises
+    ------
+    BadFile
+        When there are none.
+    """
+    path = folder / "adapter_model.safetensors"
+    if not path.is_file():
+        raise BadFile(f"{folder} holds no {path.name}; expected what celloquy train instruct wrote")
+    return path
+
+
 def take_up(language: LanguageModel, folder: Path) -> str:
     """Put the weights of a saved adapter into new layers of the same form; returns their sha256.
 
@@ -165,10 +180,7 @@ def take_up(language: LanguageModel, folder: Path) -> str:
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
     from safetensors.torch import load
 
-    path = folder / "adapter_model.safetensors"
-    if not path.is_file():
-        raise BadFile(f"{folder} holds no {path.name}; expected what celloquy train instruct wrote")
-    content = path.read_bytes()
+    content = adapter_file(folder).read_bytes()
     tensors = load(content)
     shapes = {name: tuple(t.shape) for name, t in tensors.items()}
     own = {name: tuple(t.shape) for name, t in get_peft_model_state_dict(language.model).items()}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from encoders.language import LanguageModel
     from training.align_data import Material
 
-__all__ = ["LEARNT", "NAMES", "TOKENS", "instructions", "marker_lists"]
+__all__ = ["CLOSING", "LEARNT", "TOKENS", "instructions", "marker_lists"]
 
 TOKENS, TALK_TOKENS = 88, 64
 """The most tokens of facts and one question, of an item by itself and in a talk: short facts teach
@@ -33,10 +33,12 @@ LEARNT: Mapping[Kind, float] = {
 """Share of each kind among what is learnt. Of questions about cells more than half ask for the
 type: a name is written right once it has been written a dozen times."""
 
-NAMES: Mapping[Kind, float] = {
-    "type": 0.8, "parent": 0.05, "markers": 0.05, "member": 0.05, "choice": 0.05,
+CLOSING: Mapping[Kind, float] = {
+    "type": 0.5, "parent": 0.03, "markers": 0.03, "member": 0.04, "choice": 0.04,
+    "fact_parent": 0.08, "fact_marker": 0.08, "certainty": 0.06, "abstain": 0.14,
 }  # fmt: skip
-"""The same for the steps at the end, which are for names above all."""
+"""The same for the steps at the end: names above all among the questions about cells, and single
+questions on facts beside them, since a model that goes on with names alone forgets to abstain."""
 
 _READ = 4  # one talk in so many reads lists of markers, parents or degrees of certainty
 

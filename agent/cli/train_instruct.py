@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["instruct"]
 
-_NAMES_ITEMS, _NAMES_PATTERN, _NAMES_RATE = 4_000, "CCTCCCPCCC", 0.5
-"""Of the steps at the end: items, kinds of steps, and the rate as a share of that before."""
+_CLOSING_ITEMS, _CLOSING_PATTERN, _CLOSING_RATE = 6_000, "CCFCCTCPCF", 0.5
+"""Of the steps at the end: items, kinds of steps, and the rate as a share of that before. On names
+alone a model unlearns to abstain (docs/experiments/llm_instruct.md)."""
 
 
 def instruct(
@@ -44,9 +45,9 @@ def instruct(
     ] = None,
     rank: Annotated[int, typer.Option(help="Rank of LoRA's layers.", min=1)] = 8,
     steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.")] = None,
-    names: Annotated[
-        int, typer.Option(help="Steps at the end, mostly on names of cell types.", min=0)
-    ] = 200,
+    closing: Annotated[
+        int, typer.Option(help="Steps at the end: names of types, and facts beside them.", min=0)
+    ] = 300,
     keep: Annotated[
         float,
         typer.Option(help="Share of what the layers add that is kept at the end.", min=0, max=1),
@@ -72,12 +73,16 @@ def instruct(
     from encoders.adapter import LORA, SoftTokenModel
     from encoders.language import load
     from training.align_data import Labelled, gather
+    from training.instruct import adapter_file, save, shrink
     from training.instruct import instruct as train
-    from training.instruct import save, shrink
     from training.material import instructions
 
     folder = development_folder(data)
+    if start:
+        adapter_file(start / LORA)
     language = load(llm)
+    # Refused before a minute is spent on gathering; the encoder can be compared only after it.
+    SoftTokenModel.load(aligned, language, lora=False)
     files = [Labelled(path, label) for path in cells or []]
     graph = open_graph(options.graph) if files else None
     found = gather(files, folder, graph=graph, seed=options.seed)
@@ -89,9 +94,9 @@ def instruct(
         start=start / LORA if start else None, seconds=seconds, show=not options.quiet,
     )  # fmt: skip
     steps_before, seconds_before = 0, 0.0
-    if history.finished and names:
+    if history.finished and closing:
         steps_before, seconds_before = history.step, history.seconds
-        made, history = _names(made, model, found, config, names, output, seconds)
+        made, history = _close(made, model, found, config, closing, output, seconds)
     document: dict[str, Any] = {
         "finished": history.finished,
         "step": steps_before + history.step,
@@ -114,7 +119,7 @@ def instruct(
     return 0
 
 
-def _names(
+def _close(
     made: SoftTokenModel,
     model: SoftTokenModel,
     found: Material,
@@ -123,25 +128,27 @@ def _names(
     output: Path,
     seconds: float | None,
 ) -> tuple[SoftTokenModel, History]:
-    """Go on from what was tuned with steps that are mostly on names of types."""
+    """Go on from what was tuned: names of types above all, and every other form beside them."""
     from dataclasses import replace
 
     from encoders.adapter import LORA
     from training.instruct import instruct as train
     from training.instruct import save
-    from training.material import NAMES, instructions
+    from training.material import CLOSING, instructions
 
     folder = output / "training"
     save(made, folder / "first", encoder=found.encoder)
-    rate = _NAMES_RATE * config.loop.learning_rate
+    rate = _CLOSING_RATE * config.loop.learning_rate
     loop = replace(config.loop, steps=steps, learning_rate=rate)
     some, talks, plain = instructions(
-        found, model.language, _NAMES_ITEMS, seed=options.seed, shares=NAMES
+        found, model.language, _CLOSING_ITEMS, seed=options.seed, shares=CLOSING
     )
     model.load_state_dict(made.state_dict())  # the same unless the projector was trained as well
+    config = replace(config, pattern=_CLOSING_PATTERN, loop=loop)
+    config = replace(config, pattern=_CLOSING_PATTERN, loop=loop)
     return train(
-        model, some, found.cells, plain, talks, replace(config, pattern=_NAMES_PATTERN, loop=loop),
-        folder / "names", start=folder / "first" / LORA, seconds=seconds, show=not options.quiet,
+        model, some, found.cells, plain, talks, config, folder / "closing",
+        start=folder / "first" / LORA, seconds=seconds, show=not options.quiet,
     )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -19,6 +21,27 @@ def test_a_folder_of_data_that_is_not_there(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "absent is no folder; expected that of development data" in done.stderr
+
+
+def test_an_alignment_that_is_not_there_is_refused_before_cells_are_gathered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for needed in ("torch", "transformers", "peft"):
+        pytest.importorskip(needed)
+    import encoders.language
+    import training.align_data
+    from agent.cli.train_instruct import instruct
+    from data.errors import BadFile
+    from tests.encoders.tinymodels import tiny
+
+    gathered: list[object] = []
+    monkeypatch.setattr(encoders.language, "load", lambda name: tiny("llama"))
+    monkeypatch.setattr(training.align_data, "gather", lambda *a, **k: gathered.append(a))
+    with pytest.raises(BadFile, match="nosuch"):
+        instruct(aligned=tmp_path / "nosuch", output=tmp_path / "out")
+    with pytest.raises(BadFile, match=r"before.lora holds no adapter_model.safetensors"):
+        instruct(aligned=tmp_path / "nosuch", output=tmp_path / "out", start=tmp_path / "before")
+    assert not gathered
 
 
 def test_its_help_names_what_is_frozen() -> None:

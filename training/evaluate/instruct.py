@@ -6,8 +6,9 @@ not have, cells drawn from the markers of the held-out types. Beside stand the m
 (greedy, and forced to say Yes or No by likelihood), a constant answer and two rules that match
 strings; and perplexity on abstracts of the PubMed sample before and after.
 
-``--split dev`` scores on the development terms instead, in wordings of their own: what recipes are
-chosen on. ``--read FILE`` writes every answer down, one JSON line each.
+``--split dev`` scores on the development terms instead, in wordings of their own, and on the
+abstracts after those of the test: what recipes are chosen on. ``--kinds`` asks other items of some
+kinds alone. ``--read FILE`` writes every answer down, one JSON line each.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -37,7 +38,9 @@ from training.evaluate.figures import Report, versions
 from training.holdout import held_out, split_of_term
 from training.instruct import InstructConfig, Instructions, plain_batch, prompts
 from training.instruction_data import (
+    KINDS,
     Item,
+    Kind,
     Writer,
     ordered,
     read_label,
@@ -150,17 +153,25 @@ def perplexity(language: LanguageModel, texts: Sequence[str], tokens: int = _TEX
     return math.exp(total / count)
 
 
-def abstracts(n: int = _TEXTS) -> list[str]:
-    """The first abstracts of the PubMed sample of 2021 that have 100 words and more."""
+def abstracts(n: int = _TEXTS, after: int = 0) -> list[str]:
+    """Abstracts of the PubMed sample of 2021 that have 100 words and more, in its order.
+
+    Parameters
+    ----------
+    n
+        How many.
+    after
+        How many to leave out before.
+    """
     from retrieval.medline import Citation, read_xml
 
     found: list[str] = []
     for record in read_xml(sources.path("pubmed-2021"), lambda problem: None):
         if isinstance(record, Citation) and len(record.abstract.split()) >= 100:
             found.append(record.abstract)
-        if len(found) == n:
+        if len(found) == after + n:
             break
-    return found
+    return found[after:]
 
 
 def evaluate(
@@ -172,6 +183,7 @@ def evaluate(
     texts: int = _TEXTS,
     seed: int = 0,
     split: Split = "test",
+    kinds: Collection[Kind] = (),
     read: Path | None = None,
 ) -> Report:
     """Score a tuned model beside the same one before tuning.
@@ -186,6 +198,8 @@ def evaluate(
         Of the items.
     split
         Whose terms: ``dev`` to choose a recipe, ``test`` once it is chosen.
+    kinds
+        Of the other items; all, in the shares of the test, where none is given.
     read
         File for every answer of the tuned model, one JSON line each.
     """
@@ -199,14 +213,16 @@ def evaluate(
         fits=lambda text: model.language.count(text) <= 100,
     )  # fmt: skip
     written = _verdicts(report, model, before, yes_no(writer, verdicts)) if verdicts else []
-    written += _forms(report, model, writer.items(others), cells, hierarchy)
+    shares = {kind: share for kind, share in KINDS.items() if not kinds or kind in kinds}
+    if others:
+        written += _forms(report, model, writer.items(others, shares), cells, hierarchy)
     if read is not None:
         lines = [json.dumps(asdict(item) | {"said": said, "valid": valid(item, said)}) + "\n"
                  for item, said in written]  # fmt: skip
         read.write_text("".join(lines), encoding="utf-8")
     if not texts:
         return report
-    plain = abstracts(texts)
+    plain = abstracts(texts, after=_TEXTS if split == "dev" else 0)
     report.add("perplexity on PubMed", perplexity(model.language, plain), len(plain))
     if before is not None:
         old = perplexity(before.language, plain)
@@ -259,20 +275,8 @@ def _forms(
     for kind in sorted({item.kind for item in items}):
         own = [ok for item, ok in zip(items, good, strict=True) if item.kind == kind]
         report.add(f"valid form: {kind}", float(np.mean(own)), len(own))
-    names = _names(hierarchy)
-    labels = [read_label(i, s) for i, s in zip(items, said, strict=True) if i.kind == "type"]
-    known = [label.casefold() in names for label in labels]
-    report.add("a generated type is a label or synonym of CL", float(np.mean(known)), len(known))
-    about = [item for item in items if item.kind == "type"]
-    held = answers(model, about, cells, [f" {naming(label)}" for label in hierarchy.labels])
-    free = [one for item, one in zip(items, said, strict=True) if item.kind == "type"]
-    others = [ok for item, ok in zip(items, good, strict=True) if item.kind != "type"]
-    kept = [valid(item, one) for item, one in zip(about, held, strict=True)]
-    report.add("valid form, types held to names", float(np.mean([*others, *kept])), len(items))
-    for name, some in (("written freely", free), ("held to the names of CL", held)):
-        exact = [item.answer == one for item, one in zip(about, some, strict=True)]
-        report.add(f"a type, {name}: exact", float(np.mean(exact)), len(about))
-        report.add(f"a type, {name}: Lin", _lin(about, some, hierarchy), len(about))
+    if any(item.kind == "type" for item in items):
+        _written_names(report, model, list(zip(items, said, strict=True)), cells, hierarchy)
     for kind in ("fact_parent", "fact_marker", "certainty", "abstain", "member", "choice"):
         hits = [i.answer == s for i, s in zip(items, said, strict=True) if i.kind == kind]
         if hits:
@@ -282,6 +286,30 @@ def _forms(
     if members:
         report.beside("always no", "exact: member", sum(chance) / members, members)
     return list(zip(items, said, strict=True))
+
+
+def _written_names(
+    report: Report,
+    model: SoftTokenModel,
+    written: Sequence[tuple[Item, str]],
+    cells: CellSet,
+    hierarchy: Hierarchy,
+) -> None:
+    """Types written freely, and held to the names of CL: whether they exist, how near they are."""
+    names = _names(hierarchy)
+    about = [item for item, _ in written if item.kind == "type"]
+    free = [one for item, one in written if item.kind == "type"]
+    labels = [read_label(item, one) for item, one in zip(about, free, strict=True)]
+    known = [label.casefold() in names for label in labels]
+    report.add("a generated type is a label or synonym of CL", float(np.mean(known)), len(known))
+    held = answers(model, about, cells, [f" {naming(label)}" for label in hierarchy.labels])
+    others = [valid(item, one) for item, one in written if item.kind != "type"]
+    kept = [valid(item, one) for item, one in zip(about, held, strict=True)]
+    report.add("valid form, types held to names", float(np.mean([*others, *kept])), len(written))
+    for name, some in (("written freely", free), ("held to the names of CL", held)):
+        exact = [item.answer == one for item, one in zip(about, some, strict=True)]
+        report.add(f"a type, {name}: exact", float(np.mean(exact)), len(about))
+        report.add(f"a type, {name}: Lin", _lin(about, some, hierarchy), len(about))
 
 
 def _lin(items: Sequence[Item], said: Sequence[str], hierarchy: Hierarchy) -> float:
@@ -309,6 +337,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--alone", action="store_true", help="leave out the model before tuning")
     parser.add_argument("--split", choices=("dev", "test"), default="test")
+    parser.add_argument("--kinds", nargs="+", choices=tuple(KINDS), default=(),
+                        help="kinds of the other items (all)")  # fmt: skip
     parser.add_argument("--read", type=Path, help="file for every answer")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
@@ -323,6 +353,7 @@ def main(arguments: list[str] | None = None) -> int:
         texts=options.texts,
         seed=options.seed,
         split=options.split,
+        kinds=options.kinds,
         read=options.read,
     )
     report.show(options.json)
