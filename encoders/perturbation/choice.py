@@ -9,6 +9,7 @@ cases say whether expected errors go with errors; where they do not, none are sh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -45,11 +46,15 @@ MOST = 24
 """Cases looked at, spread evenly: what more would tell is less than their spread."""
 
 FEWEST = 3
-"""Cases below which nothing is chosen."""
+"""Cases below which nothing is measured."""
 
 SURE = 0.95
 """How sure it must be that a model is better than the mean profile. With one standard error (.84)
 models were taken on pairs of unseen genes that then fell below the mean profile."""
+
+AGREEING = math.ceil(math.log(1 - SURE) / math.log(0.5))
+"""Independent cases below which no model leaves the mean profile: five. Of fewer not even gains in
+each of them are beyond chance, which has four heads in a row once in sixteen throws."""
 
 EXPRESSED = 0.1
 """Mean log1p expression from which on a gene counts as expressed."""
@@ -198,15 +203,17 @@ def choose(training: Training, some: Sequence[Case], recipes: Sequence[Recipe] =
     order = list(recipes)
     best = max(order, key=lambda recipe: (float(scores[recipe].mean()), -order.index(recipe)))
     gain = _independent(scores[best] - scores[MEAN], training.sets, some)
-    if MEAN in recipes and (len(gain) < FEWEST or not beyond_chance(gain)):
+    if MEAN in recipes and not beyond_chance(gain):
         best = MEAN
     return Choice(best, scores, predicted[best] - truth)
 
 
 def beyond_chance(gain: NDArray[np.float64]) -> bool:
-    """Whether the mean gain is above nought by a one-sided t test."""
+    """Whether the mean gain is above nought by a one-sided t test, of :data:`AGREEING` or more."""
     from scipy.stats import t as student
 
+    if len(gain) < AGREEING:
+        return False
     error = float(gain.std(ddof=1)) / np.sqrt(len(gain))
     return bool(gain.mean() > student.ppf(SURE, len(gain) - 1) * error)
 

@@ -33,6 +33,7 @@ from encoders.perturbation.models import (
     change,
     own_share,
     training_of,
+    with_own,
 )
 from encoders.perturbation.screen import Screen, read_screen
 from encoders.perturbation.store import Stored, load_stored
@@ -222,7 +223,7 @@ def _answer(
     touched = {gene for some in training.sets for gene in some}
     unseen = sum(gene not in touched for gene in wanted)
     if use == "gears" and stored is not None:
-        return _gears(stored, wanted, learnt, seen)
+        return _gears(stored, training, wanted, learnt, seen)
     recipes = FAMILIES[use]
     made = fitted(
         training, len(wanted), unseen, recipes,
@@ -233,7 +234,7 @@ def _answer(
         beaten = stored.beats({training.sets[r]: s for r, s in zip(worth.rows, worth.auto,
                                                                    strict=True)})  # fmt: skip
         if beaten:
-            return _gears(stored, wanted, learnt, seen)
+            return _gears(stored, training, wanted, learnt, seen)
     name = choice.recipe.label
     notes = [_why(use, choice.recipe, worth)]
     expected = choice.expected if worth.spearman > SHOWN else None
@@ -310,7 +311,9 @@ def _measured(recipe: Recipe, worth: Measure, kind: str, source: str) -> Measure
     )
 
 
-def _gears(stored: Stored, wanted: tuple[str, ...], learnt: Screen, seen: bool) -> _Found:
+def _gears(
+    stored: Stored, training: Training, wanted: tuple[str, ...], learnt: Screen, seen: bool
+) -> _Found:
     """What the trained network predicts; its changes do not depend on the cell."""
     assert stored.network is not None and stored.measured is not None
     changes, expected = stored.network.predict(wanted)
@@ -321,7 +324,8 @@ def _gears(stored: Stored, wanted: tuple[str, ...], learnt: Screen, seen: bool) 
         notes.append("the model was trained on cells with this very perturbation: this is a fit, "
                      "not a prediction")  # fmt: skip
     shown = stored.scale * expected[at] if stored.spearman > SHOWN else None
-    return _Found("GEARS", changes[at], shown, stored.measured, tuple(notes))
+    made = with_own(changes[at], training, wanted)
+    return _Found("GEARS", made, shown, stored.measured, tuple(notes))
 
 
 def _result(

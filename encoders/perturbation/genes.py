@@ -40,6 +40,12 @@ class GeneSpace:
     placed: Mapping[str, tuple[str, ...]]
     unknown: tuple[str, ...] = ()
 
+    @classmethod
+    def bare(cls, genes: Iterable[str]) -> GeneSpace:
+        """Genes by name alone, none like another: for models that ask neither texts nor terms."""
+        named = tuple(sorted(set(genes)))
+        return cls(named, np.eye(len(named)), np.eye(len(named)), {})
+
     def rows(self, sets: Sequence[Sequence[str]]) -> NDArray[np.float64]:
         """[sets, G]: 1 where a gene is in a set."""
         place = {gene: i for i, gene in enumerate(self.genes)}

@@ -5,13 +5,16 @@ baselines that large models have been measured to fall below (Ahlmann-Eltze et a
 doi:10.1038/s41592-025-02772-6). The linear model is the mean profile plus kernel ridge regression
 of what is left on the genes' texts, GO terms, or both; a perturbation of several genes is the sum
 of its genes' features. What a perturbation does to its own gene is learnt apart, as a share of the
-gene's control level: it is the same for every gene of a screen. Knows no file.
+gene's control level: it is the same for every gene of a screen. From nothing else of it is learnt
+(:attr:`Training.own`): that a knocked-out gene's transcript is gone says nothing of what it does in
+other knock-outs. Knows no file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -22,7 +25,7 @@ from encoders.perturbation.screen import Screen
 
 __all__ = [
     "ADDITIVE", "FAMILIES", "MEAN", "NO_CHANGE", "OWN", "RECIPES", "TRIVIAL", "Recipe",
-    "Training", "change", "own_share", "training_of",
+    "Training", "change", "own_share", "training_of", "with_own",
 ]  # fmt: skip
 
 Kernel = Literal["text", "go", "both"]
@@ -82,7 +85,8 @@ class Training:
     """What a model learns from.
 
     ``sets`` [C] the perturbed genes, ``rows`` [C, G] their indicators over ``space``, ``changes``
-    [C, N], ``control`` [N]; ``places`` [G] the measured gene that each gene is, or -1.
+    [C, N] as they were measured, ``control`` [N]; ``places`` [G] the measured gene that each gene
+    is, or -1.
     """
 
     sets: tuple[tuple[str, ...], ...]
@@ -91,6 +95,29 @@ class Training:
     control: NDArray[np.float64]
     places: NDArray[np.int64]
     space: GeneSpace
+
+    @cached_property
+    def own(self) -> NDArray[np.bool_]:
+        """[C, N] where a measured gene is one that the perturbation targets."""
+        found = np.zeros(self.changes.shape, dtype=bool)
+        measured = np.flatnonzero(self.places >= 0)
+        for row, gene in np.argwhere(self.rows[:, measured] > 0):
+            found[row, self.places[measured[gene]]] = True
+        return found
+
+    def mean(self, rows: Sequence[int] | None = None) -> NDArray[np.float64]:
+        """[N] mean change of each gene over perturbations that target others; nought without any.
+
+        Parameters
+        ----------
+        rows
+            Perturbations to look at; all by default.
+        """
+        at = np.arange(len(self.sets)) if rows is None else np.asarray(rows, dtype=np.int64)
+        other = ~self.own[at]
+        total = np.where(other, self.changes[at], 0.0).sum(axis=0)
+        found: NDArray[np.float64] = total / np.maximum(other.sum(axis=0), 1)
+        return found
 
     def taken(self, kept: Sequence[int]) -> Training:
         """The same with these perturbations only."""
@@ -136,18 +163,25 @@ def change(recipe: Recipe, training: Training, genes: Sequence[str]) -> NDArray[
     """
     if recipe == NO_CHANGE:
         return np.zeros_like(training.control)
-    mean: NDArray[np.float64] = training.changes.mean(axis=0)
     if recipe == ADDITIVE:
-        return _additive(training, genes, mean)
-    found = mean.copy()
-    row = training.space.rows([genes])[0]
+        return _additive(training, genes)
+    found = training.mean()
     if recipe.kernel is not None:
-        found += _ridge(recipe, training, row, mean)
-    share = own_share(training) if recipe.own else None
-    if share is not None:
-        own = training.places[(row > 0) & (training.places >= 0)]
-        found[own] = share * training.control[own]
-    return found
+        found += _ridge(recipe, training, training.space.rows([genes])[0], found)
+    return with_own(found, training, genes) if recipe.own else found
+
+
+def with_own(
+    found: NDArray[np.float64], training: Training, genes: Sequence[str]
+) -> NDArray[np.float64]:
+    """A predicted change [N] with the perturbed genes' own, where enough others were measured."""
+    share = own_share(training)
+    if share is None:
+        return found
+    at = training.places[training.space.rows([genes])[0] > 0]
+    out = found.copy()
+    out[at[at >= 0]] = share * training.control[at[at >= 0]]
+    return out
 
 
 def own_share(training: Training) -> float | None:
@@ -168,13 +202,14 @@ def own_share(training: Training) -> float | None:
     return float(level @ np.array(moves) / (level @ level))
 
 
-def _additive(
-    training: Training, genes: Sequence[str], mean: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The sum of what each gene did alone; the mean of the single ones for a gene never alone."""
+def _additive(training: Training, genes: Sequence[str]) -> NDArray[np.float64]:
+    """The sum of what each gene did alone, its own change with it.
+
+    The mean of the single ones stands for a gene that was never perturbed alone.
+    """
     alone = {some[0]: i for i, some in enumerate(training.sets) if len(some) == 1}
-    other = training.changes[list(alone.values())].mean(axis=0) if alone else mean / len(genes)
-    found = np.zeros_like(mean)
+    other = training.mean(list(alone.values())) if alone else training.mean() / len(genes)
+    found = np.zeros_like(training.control)
     for gene in genes:
         found += training.changes[alone[gene]] if gene in alone else other
     return found
@@ -183,7 +218,7 @@ def _additive(
 def _ridge(
     recipe: Recipe, training: Training, row: NDArray[np.float64], mean: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Kernel ridge regression of the departures from the mean."""
+    """Kernel ridge regression of the departures from the mean; that of an own gene is nought."""
     between, own = np.zeros((len(training.rows),) * 2), np.zeros(len(training.rows))
     for kernel in _kernels(recipe, training.space):
         part = training.rows @ kernel @ training.rows.T
@@ -192,7 +227,9 @@ def _ridge(
         own += training.rows @ (kernel @ row) / scale
     penalty = recipe.ridge * float(np.trace(between)) / len(between)
     weights = np.linalg.solve(between + penalty * np.eye(len(between)), own)
-    found: NDArray[np.float64] = weights @ (training.changes - mean)
+    departures: NDArray[np.float64] = training.changes - mean
+    departures[training.own] = 0.0
+    found: NDArray[np.float64] = weights @ departures
     return found
 
 

@@ -45,13 +45,12 @@ class Stored:
 
     def beats(self, others: Mapping[tuple[str, ...], float]) -> bool:
         """Whether the network is better than a rival beyond chance, on what both were scored on."""
-        from encoders.perturbation.choice import FEWEST, beyond_chance
+        from encoders.perturbation.choice import beyond_chance
 
         if self.network is None or not self.scores:
             return False
         shared = sorted(set(self.scores) & set(others))
-        gain = np.array([self.scores[some] - others[some] for some in shared])
-        return len(gain) >= FEWEST and beyond_chance(gain)
+        return beyond_chance(np.array([self.scores[some] - others[some] for some in shared]))
 
 
 def save_stored(folder: Path, stored: Stored, about: Mapping[str, Any] | None = None) -> str:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from data.errors import BadFile, BadInput, UnknownTerm
 from encoders.perturbation.choice import (
+    AGREEING,
     FEWEST,
     agreement,
+    beyond_chance,
     cases,
     cases_like,
     choose,
@@ -167,6 +169,80 @@ def test_baselines_are_what_they_are_called() -> None:
     assert change(ADDITIVE, found, ["A", "C"]).tolist() == [1.5, 1, 0]
 
 
+def own_falls() -> Training:
+    """Three knock-outs of three measured genes, each of which loses its own transcript."""
+    changes = np.array([[-4.0, 1.0, 2.0], [3.0, -6.0, 4.0], [5.0, 7.0, -8.0]])
+    control = np.array([8.0, 6.0, 8.0])
+    return training((("A",), ("B",), ("C",)), changes, control, places=(0, 1, 2))
+
+
+def test_a_knock_out_s_own_fall_is_no_effect_on_others() -> None:
+    """By hand: each gene's mean is over the two knock-outs of the others."""
+    found = own_falls()
+    assert found.own.tolist() == [[True, False, False], [False, True, False], [False, False, True]]
+    assert change(MEAN, found, ["A"]).tolist() == [4, 4, 3]
+    # Left out, A tells nothing: B of C alone, C of B alone, A of both.
+    assert change(MEAN, found.taken([1, 2]), ["A"]).tolist() == [4, 7, 4]
+    assert change(ADDITIVE, found.taken([1, 2]), ["A"]).tolist() == [4, 7, 4]
+    # Falls by the share of its control level: (8 * -4 + 6 * -6 + 8 * -8) / (64 + 36 + 64).
+    assert own_share(found) == pytest.approx(-132 / 164)
+    assert change(OWN, found, ["A"]).tolist() == pytest.approx([8 * -132 / 164, 4, 3])
+
+
+def test_ridge_learns_nothing_of_a_relative_s_own_fall() -> None:
+    """By hand: B is A's twin, C unlike both; what B's knock-out does to B is not told of A."""
+    text = np.array([[1.0, 1, 0], [1, 1, 0], [0, 0, 1]])
+    space = GeneSpace(("A", "B", "C"), text, np.eye(3), {})
+    learnt = own_falls()
+    kept = training(learnt.sets, learnt.changes, learnt.control, (0, 1, 2), space).taken([1, 2])
+    # Kernel of B and C: the identity, penalty 1: half of B's departures, (-1, -, 0).
+    ridge = FAMILIES["text"][2]
+    assert change(ridge, kept, ["A"]).tolist() == pytest.approx([3.5, 7, 4])
+
+
+def test_a_pair_s_own_falls_add_up_and_teach_nobody_else() -> None:
+    """By hand: A alone, B alone and A with B; C was never perturbed."""
+    changes = np.array([[-4.0, 1.0, 2.0], [3.0, -6.0, 4.0], [-5.0, -7.0, 9.0]])
+    found = training((("A",), ("B",), ("A", "B")), changes, places=(0, 1, -1),
+                     space=space_of(("A", "B", "C")))  # fmt: skip
+    assert found.own.tolist() == [[True, False, False], [False, True, False], [True, True, False]]
+    assert change(MEAN, found, ["C"]).tolist() == [3, 1, 5]
+    # Each gene's own fall is part of what it did alone.
+    assert change(ADDITIVE, found, ["A", "B"]).tolist() == [-1, -5, 6]
+    # C was never alone: the mean of the single ones stands for it, without their own falls.
+    assert change(ADDITIVE, found, ["A", "C"]).tolist() == [-4 + 3, 1 + 1, 2 + 3]
+    # Where every perturbation targets a gene, nothing is known of it in others.
+    assert change(MEAN, found.taken([0, 2]), ["C"]).tolist() == [0, 1, 5.5]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.floats(-9, 9), st.integers(0, 6), st.booleans())
+def test_no_prediction_hangs_on_how_far_another_target_fell(
+    seed: int, fall: float, row: int, pairs: bool
+) -> None:
+    """But of the asked gene's own change, which is learnt as a share from all own changes."""
+    rng = np.random.default_rng(seed)
+    sets = (*((f"G{i}",) for i in range(5)), ("G0", "G1"), ("G2", "G3"))
+    sets = sets if pairs else sets[:5]
+    row = row % len(sets)
+    changes, control = rng.standard_normal((len(sets), 9)), np.abs(rng.standard_normal(9))
+    places, space = (0, 1, 2, 3, 4, 5), space_of(tuple(f"G{i}" for i in range(6)))
+    moved = changes.copy()
+    for gene in sets[row]:
+        moved[row, int(gene[1])] += fall
+    one = training(sets, changes, control, places, space)
+    other = training(sets, moved, control, places, space)
+    for asked in (("G5",), ("G4",), ("G4", "G5")):
+        if set(asked) & set(sets[row]):
+            continue
+        kept = [int(gene[1]) for gene in asked]
+        for recipe in RECIPES:
+            a, b = change(recipe, one, asked), change(recipe, other, asked)
+            assert (np.delete(a, kept) == np.delete(b, kept)).all(), recipe.label
+            if not recipe.own:
+                assert (a == b).all(), recipe.label
+
+
 def test_ridge_shrinks_from_the_gene_itself_to_the_mean() -> None:
     rng = np.random.default_rng(1)
     sets = tuple((f"G{i}",) for i in range(6))
@@ -240,6 +316,14 @@ def test_a_case_hides_what_it_says(
 def test_too_few_perturbations_are_refused() -> None:
     with pytest.raises(BadInput, match="2 perturbations of 2 genes; expected enough"):
         cases_like((("A",), ("B",)), 1, 1)
+
+
+def test_fewer_than_five_gains_are_never_beyond_chance() -> None:
+    """Four coins show the same side once in sixteen throws, which is more than one in twenty."""
+    assert AGREEING == 5
+    assert not beyond_chance(np.array([0.8, 0.8, 0.8, 0.8]))
+    assert beyond_chance(np.array([0.8, 0.7, 0.8, 0.9, 0.8]))
+    assert not beyond_chance(np.array([0.8, 0.7, -0.8, -0.9, 0.8]))
 
 
 def test_noise_chooses_the_mean_profile() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 
 from data.errors import BadInput
 from encoders.perturbation.gears import Gears, GearsConfig, Network, mixture
+from encoders.perturbation.genes import GeneSpace
 from encoders.perturbation.graphs import Nodes, coexpression, normalised
+from encoders.perturbation.models import training_of
 from encoders.perturbation.screen import Screen
 from encoders.perturbation.store import Stored, load_stored, save_stored
 from encoders.prediction import Measured
@@ -21,6 +24,8 @@ from training.loop import LoopConfig
 from training.perturb.data import Cells, Part, folds, split
 from training.perturb.train import (
     PerturbConfig,
+    _counted,
+    _trivial,
     change_loss,
     held_out,
     train,
@@ -169,6 +174,38 @@ def test_training_learns_what_a_left_out_gene_does_from_its_neighbours() -> None
     change, expected = found[0]
     assert np.corrcoef(change, cells.screen.changes[0])[0, 1] > 0.8
     assert (expected > 0).all()
+
+
+def own_lost(cells: Cells) -> Cells:
+    """The same screen, whose panel holds all six perturbed genes; each loses 0.9 of its own."""
+    screen = cells.screen
+    changes, values = screen.changes.copy(), cells.values.copy()
+    for i in range(6):
+        changes[i, i] = -0.9 * screen.control[i]
+        values[cells.rows == i, i] = 0.1 * screen.control[i]
+    named = (*GENES, *screen.genes[6:])
+    return replace(cells, screen=replace(screen, genes=named, changes=changes), values=values)
+
+
+def test_no_loss_looks_at_what_a_knock_out_does_to_its_own_gene() -> None:
+    cells, _ = simulated()
+    own = own_lost(cells)
+    found = _counted(own, [-1, *range(6)])
+    assert found[0].tolist() == [1] * 20
+    assert (found[1:] == 1 - np.eye(6, 20)).all()
+    assert _counted(cells, [2]).tolist() == [[1] * 20]  # its gene is not on this panel
+    # Nor does the mean profile that it is measured beside.
+    trivial = _trivial(training_of(own.screen, GeneSpace.bare(GENES)), [([1, 2, 3], [0])])
+    others = own.screen.changes[[2, 3], 1].mean()
+    assert trivial[0][1] == pytest.approx(others)
+
+
+def test_a_left_out_gene_loses_the_share_that_others_lost() -> None:
+    cells, nodes = simulated()
+    short = config(loop=LoopConfig(steps=2, learning_rate=0.01, warmup=0.0, threads=1))
+    own = own_lost(cells)
+    change, _ = held_out(own, nodes, [([1, 2, 3, 4, 5], [0])], short)[0]
+    assert change[0] == pytest.approx(-0.9 * own.screen.control[0])
 
 
 def test_training_is_the_same_each_time() -> None:

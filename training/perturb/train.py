@@ -21,7 +21,10 @@ from numpy.typing import NDArray
 
 from encoders.perturbation.choice import agreement, pearson
 from encoders.perturbation.gears import Gears, GearsConfig, Network, mixture
+from encoders.perturbation.genes import GeneSpace
 from encoders.perturbation.graphs import Nodes, coexpression
+from encoders.perturbation.models import MEAN, Training, change, training_of, with_own
+from encoders.perturbation.screen import Screen
 from encoders.perturbation.store import Stored
 from encoders.prediction import Measured
 from training.loop import History, LoopConfig, fit
@@ -81,7 +84,8 @@ def change_loss(
     control
         [n] mean of the control cells.
     counted
-        [u, n] genes that a perturbation's loss looks at: 1 where it or the control has counts.
+        [u, n] genes that a perturbation's loss looks at: 1 where it or the control has counts, and
+        the gene is none that is perturbed.
     """
     power = (predicted - cells).abs() ** (2 + config.gamma)
     sign = torch.tanh((cells - control) / SOFT) - torch.tanh((predicted - control) / SOFT)
@@ -186,11 +190,22 @@ def train(
 
 
 def _counted(cells: Cells, rows: Sequence[int]) -> NDArray[np.float32]:
-    """[rows, N] 1 where the perturbation's cells or the control cells have any count."""
+    """[rows, N] 1 where the perturbation's cells or the control cells have any count.
+
+    And where the gene is not its own: what happens to that is no effect on another.
+    """
     control = (cells.values[cells.rows == -1] > 0).any(axis=0)
+    found = [control | (cells.values[cells.rows == row] > 0).any(axis=0) for row in rows]
+    own = _profiles(cells.screen).own
     return np.array(
-        [control | (cells.values[cells.rows == row] > 0).any(axis=0) for row in rows], np.float32
+        [some & ~own[row] if row >= 0 else some for some, row in zip(found, rows, strict=True)],
+        np.float32,
     )
+
+
+def _profiles(screen: Screen) -> Training:
+    """The screen as the fast models learn from it; which genes are alike is not asked."""
+    return training_of(screen, GeneSpace.bare(screen.perturbed))
 
 
 def _settle(model: Gears, mixed: torch.Tensor, count: torch.Tensor) -> None:
@@ -224,10 +239,13 @@ def held_out(
         Train and test rows of each fold.
     """
     found = {}
+    profiles = _profiles(cells.screen)
     for train_rows, test_rows in parts:
         network, _ = train(cells, nodes, config, train_rows, show=show)
+        learnt = profiles.taken(train_rows)
         for row in test_rows:
-            found[row] = network.predict(cells.screen.sets[row])
+            made, expected = network.predict(profiles.sets[row])
+            found[row] = with_own(made, learnt, profiles.sets[row]), expected
     return found
 
 
@@ -260,7 +278,7 @@ def trained(
     expected = np.array([found[row][1] for row in rows])
     truth = screen.changes[rows]
     scores = np.array([pearson(p, t) for p, t in zip(made, truth, strict=True)])
-    trivial = _trivial(screen.changes, folds(screen.sets, parts))
+    trivial = _trivial(_profiles(screen), folds(screen.sets, parts))
     baseline = float(np.mean([pearson(trivial[row], screen.changes[row]) for row in rows]))
     measured = Measured(
         f"delta-Pearson over left-out genes ({parts} folds)", float(scores.mean()),
@@ -275,7 +293,11 @@ def trained(
 
 
 def _trivial(
-    changes: NDArray[np.float64], parts: Sequence[tuple[Sequence[int], Sequence[int]]]
+    profiles: Training, parts: Sequence[tuple[Sequence[int], Sequence[int]]]
 ) -> dict[int, NDArray[np.float64]]:
     """The mean profile of what each test perturbation's network was trained on."""
-    return {row: changes[list(own)].mean(axis=0) for own, test in parts for row in test}
+    return {
+        row: change(MEAN, profiles.taken(own), profiles.sets[row])
+        for own, test in parts
+        for row in test
+    }
