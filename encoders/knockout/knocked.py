@@ -62,7 +62,7 @@ for a reader, who is given the probability beside it.
 """
 
 _NAME = "knockout"
-_VERSION = 2
+_VERSION = 3
 IMAGE_ENCODER = "image-encoder"
 """Folder of a vision transformer that was trained with the model."""
 

@@ -11,6 +11,7 @@ pytest.importorskip("sklearn")
 from data.errors import BadInput
 from training.knockout.baselines import (
     Ranked,
+    Repeated,
     centroids,
     joined,
     largest,
@@ -50,6 +51,17 @@ def test_a_difference_is_of_the_same_inputs() -> None:
     better = Ranked(RANKED.names, np.eye(3)[[0, 2, 1]], RANKED.right, RANKED.groups)
     assert better.above(RANKED, "top-1")[0] == pytest.approx(2 / 3)
     assert better.above(better, "MRR") == (0, 0)
+
+
+def test_runs_of_a_method_count_as_their_mean() -> None:
+    other = Ranked(RANKED.names, np.eye(3)[[0, 2, 1]], RANKED.right, RANKED.groups)
+    both = Repeated((RANKED, other))
+    # Right first: of the first run input 1 alone, of the other all three.
+    assert both.hits("top-1").tolist() == [1.0, 0.5, 0.5]
+    assert both.figure("top-1")[0] == pytest.approx(2 / 3)
+    assert both.alike("top-1")[0] == pytest.approx((0.75 + 0.5) / 2)
+    assert other.above(both, "top-1")[0] == pytest.approx(1 / 3)
+    assert Repeated((RANKED, RANKED)).figure("MRR") == RANKED.figure("MRR")
 
 
 def test_folds_that_know_different_names_are_joined() -> None:

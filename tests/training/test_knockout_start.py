@@ -33,7 +33,10 @@ def start() -> KnockedOut:
     return learn(tiny_seeing(), screen(), None, 0, CONFIG, steps=("align",))[0]
 
 
-def test_at_the_start_soft_tokens_say_what_the_panel_says(start: KnockedOut) -> None:
+@pytest.mark.parametrize("sharp", [8.0, 0.0])  # a mixture of words; their sum by log odds
+def test_at_the_start_soft_tokens_say_what_the_panel_says(sharp: float) -> None:
+    config = replace(CONFIG, sharp=(sharp,))
+    start, _ = learn(tiny_seeing(), screen(), None, 0, config, steps=("align",))
     _, test = inputs_of(start, screen(), 0, pools_of_cells=True)
     names = start.labels["gene"]
     targets = name_targets(start.model.language, names, CONFIG.tokens)
@@ -41,6 +44,9 @@ def test_at_the_start_soft_tokens_say_what_the_panel_says(start: KnockedOut) -> 
         near = token_logits(start.model, test.features, targets).argmax(1)
     odds = along(torch.stack([one["gene"] for one in test.features]))
     assert near.tolist() == odds.argmax(1).tolist()
+
+
+def test_what_was_never_trained_does_not_start_so(start: KnockedOut) -> None:
     bare = untrained(start, CONFIG).model.resamplers["gene"]
     assert bare.leave.weight.abs().sum() > 0  # type: ignore[union-attr, operator]
 

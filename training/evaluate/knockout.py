@@ -13,6 +13,7 @@ training.evaluate.knockout DATA WORK PART ...`` measures one part at a time (``p
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +22,15 @@ import numpy as np
 
 from data.errors import BadInput
 from encoders.image.tokens import TrainedHere
+from encoders.knockout.knocked import KnockedOut
 from encoders.language import LanguageModel, load
 from training.evaluate.figures import Report, versions
 from training.images.pretraining import pretrain
-from training.knockout.baselines import Ranked, joined
+from training.knockout.baselines import Ranked, Repeated, joined
 from training.knockout.data import folds, read_image_screen, read_screen
 from training.knockout.figures import ALONE, FIGURES, IMAGE_VIT, OWN, image_inputs
 from training.knockout.run import (
+    Inputs,
     alike,
     alone,
     image_tokens,
@@ -56,6 +59,10 @@ CROPS = "images/periscope_hela_ko_crops_dev.npz"
 SINGLE = 400
 """Single cells that are scored in each fold."""
 
+UNTRAINED = "untrained"
+RUNS = {"pooled": 8, "single": 3, "images": 8}
+"""Untrained models whose mean is the control: what one of them ranks first is an accident."""
+
 NOT_TAUGHT = "not taught"
 """The resampler as it starts, without a step through the language model."""
 
@@ -66,7 +73,7 @@ Outcome = dict[str, Ranked]
 
 
 def knockout(folder: Path, seed: int = 0, work: Path | None = None) -> Report:
-    """All parts, beside their baselines; about twenty-five minutes on one core.
+    """All parts, beside their baselines; about half an hour on one core.
 
     Parameters
     ----------
@@ -77,6 +84,9 @@ def knockout(folder: Path, seed: int = 0, work: Path | None = None) -> Report:
     work
         Where parts that were measured are kept; None to keep nothing.
     """
+    if work is None:  # single cells are told by the models that were trained for pseudo-cells
+        with tempfile.TemporaryDirectory() as made:
+            return knockout(folder, seed, Path(made))
     found = [_part(part, folder, seed, work) for part in PARTS]
     report = Report("knockout", versions=versions("torch", "transformers", "scikit-learn"),
                     seed=seed)  # fmt: skip
@@ -90,7 +100,7 @@ def knockout(folder: Path, seed: int = 0, work: Path | None = None) -> Report:
 
 def _tell(report: Report, group: str, outcome: Outcome) -> None:
     """The figures of one group; the first ranking is the model's own."""
-    (_, own), *others = outcome.items()
+    (_, own), *others = _runs_together(outcome)
     for figure in FIGURES:
         report.add(f"{group}, {figure}", own.figure(figure)[0], len(own.right),
                    round(own.figure(figure)[1], 4))  # fmt: skip
@@ -106,6 +116,28 @@ def _tell(report: Report, group: str, outcome: Outcome) -> None:
                 f"(n = {len(own.right)}; {even:+.3f} +- {of_even:.3f} with the "
                 f"{len(set(own.groups))} guides alike)"
             )
+
+
+def _runs_together(outcome: Outcome) -> list[tuple[str, Ranked | Repeated]]:
+    """Rankings by name, those of all untrained models as one."""
+    runs = tuple(one for name, one in outcome.items() if name.startswith(UNTRAINED))
+    found: list[tuple[str, Ranked | Repeated]] = []
+    for name, one in outcome.items():
+        if not name.startswith(UNTRAINED):
+            found.append((name, one))
+        elif one is runs[0]:
+            found.append((f"{UNTRAINED}, mean of {len(runs)}", Repeated(runs)))
+    return found
+
+
+def _never_trained(
+    knocked: KnockedOut, test: Inputs, config: KnockoutConfig, part: str
+) -> dict[str, Ranked]:
+    """What several untrained models say of the same inputs."""
+    return {
+        f"{UNTRAINED} {run}": through(untrained(knocked, config, run), test)
+        for run in range(RUNS[part])
+    }
 
 
 def _part(part: str, folder: Path, seed: int, work: Path | None) -> dict[str, Outcome]:
@@ -142,8 +174,8 @@ def _fold(
     own = {
         OWN: through(knocked, test),
         ALONE: alone(knocked, test, config),
-        NOT_TAUGHT: through(untaught(knocked, config), test),
-        "untrained": through(untrained(knocked, config), test),
+        **({} if single else {NOT_TAUGHT: through(untaught(knocked, config), test)}),
+        **_never_trained(knocked, test, config, name),
     }
     regressed = None if single else alike(knocked, screen, held, test, seed)
     return {name: score(learnt, test, own, regressed)}
@@ -167,7 +199,7 @@ def _images(folder: Path, language: LanguageModel, seed: int) -> Outcome:
         own = {
             OWN: through(knocked, test),
             ALONE: alone(knocked, test, config),
-            "untrained": through(untrained(knocked, config), test),
+            **_never_trained(knocked, test, config, "images"),
         }
         for name, one in score(learnt, test, own).items():
             outcomes.setdefault(name, []).append(one)

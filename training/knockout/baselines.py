@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from data.errors import BadInput
 from training.knockout.data import Labels
 
-__all__ = ["PENALTIES", "Ranked", "centroids", "joined", "largest", "regression"]
+__all__ = ["PENALTIES", "Ranked", "Repeated", "centroids", "joined", "largest", "regression"]
 
 PENALTIES = (1e-4, 1e-3, 1e-2)
 """Inverse penalties that the regression chooses from."""
@@ -25,8 +25,34 @@ PENALTIES = (1e-4, 1e-3, 1e-2)
 FIVE = 5
 
 
+class _Figures:
+    """Figures of what each input's share of them is known of, with errors over guides."""
+
+    groups: Labels
+
+    def hits(self, figure: str) -> NDArray[np.float64]:
+        """Each input's share of a figure: ``top-1``, ``top-5`` or ``MRR``."""
+        raise NotImplementedError
+
+    def figure(self, figure: str) -> tuple[float, float]:
+        """A figure and its standard error over guides."""
+        return _mean(self.hits(figure), self.groups)
+
+    def alike(self, figure: str) -> tuple[float, float]:
+        """A figure with all guides alike, however many inputs each has, and its standard error."""
+        return _of_guides(self.hits(figure), self.groups)
+
+    def above(self, other: _Figures, figure: str) -> tuple[float, float]:
+        """By how much a figure is above another method's on the same inputs, with its error."""
+        return _mean(self.hits(figure) - other.hits(figure), self.groups)
+
+    def above_alike(self, other: _Figures, figure: str) -> tuple[float, float]:
+        """:meth:`above`, all guides alike."""
+        return _of_guides(self.hits(figure) - other.hits(figure), self.groups)
+
+
 @dataclass(frozen=True, eq=False)
-class Ranked:
+class Ranked(_Figures):
     """Scores [n, c] of the candidates ``names``, what is ``right`` [n], and the guide of each."""
 
     names: tuple[str, ...]
@@ -55,21 +81,30 @@ class Ranked:
             return 1 / ranks
         return (ranks <= (1 if figure == "top-1" else FIVE)).astype(float)
 
-    def figure(self, figure: str) -> tuple[float, float]:
-        """A figure and its standard error over guides."""
-        return _mean(self.hits(figure), self.groups)
 
-    def alike(self, figure: str) -> tuple[float, float]:
-        """A figure with all guides alike, however many inputs each has, and its standard error."""
-        return _of_guides(self.hits(figure), self.groups)
+@dataclass(frozen=True, eq=False)
+class Repeated(_Figures):
+    """Several runs of a method on the same inputs: each input's share is their mean.
 
-    def above_alike(self, other: Ranked, figure: str) -> tuple[float, float]:
-        """:meth:`above`, all guides alike."""
-        return _of_guides(self.hits(figure) - other.hits(figure), self.groups)
+    How well one untrained model does is an accident of its random numbers; its mean is not.
+    """
 
-    def above(self, other: Ranked, figure: str) -> tuple[float, float]:
-        """By how much a figure is above another method's on the same inputs, with its error."""
-        return _mean(self.hits(figure) - other.hits(figure), self.groups)
+    runs: tuple[Ranked, ...]
+
+    @property
+    def groups(self) -> Labels:  # type: ignore[override]
+        """The guide of each input."""
+        return self.runs[0].groups
+
+    @property
+    def right(self) -> Labels:
+        """What is right for each input."""
+        return self.runs[0].right
+
+    def hits(self, figure: str) -> NDArray[np.float64]:
+        """Each input's mean share of a figure."""
+        found: NDArray[np.float64] = np.mean([one.hits(figure) for one in self.runs], axis=0)
+        return found
 
 
 def joined(parts: Sequence[Ranked]) -> Ranked:

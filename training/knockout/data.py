@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTROLS",
+    "DEAL",
     "NONE",
     "ImageScreen",
     "Screen",
@@ -42,6 +43,10 @@ CONTROLS = (
     "scramble", "safe-targeting",
 )  # fmt: skip
 """What control cells are called, compared without case."""
+
+DEAL = 1
+"""How the guides of a screen of cells are dealt into folds: stated before anything was scored on
+it (docs/experiments/knockout.md)."""
 
 Labels = NDArray[np.object_]
 
@@ -60,6 +65,10 @@ class Screen:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def folds(self) -> NDArray[np.int64]:
+        """The fold of each cell (:func:`folds`), in the deal that figures are measured on."""
+        return folds(self.labels, self.guides, deal=DEAL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,8 +181,10 @@ def without(screen: ImageScreen, rows: NDArray[np.bool_]) -> ImageScreen:
     return ImageScreen(pictures, screen.labels[~rows], screen.guides[~rows])
 
 
-def folds(labels: Labels, guides: Labels, n: int = 4) -> NDArray[np.int64]:
+def folds(labels: Labels, guides: Labels, n: int = 4, deal: int = 0) -> NDArray[np.int64]:
     """The fold of each cell: the guides of a gene, in order of their names, are dealt in turn.
+
+    Another ``deal`` than 0 shuffles the guides of each gene, and the fold it starts with.
 
     All cells of a guide are in one fold. A gene with fewer guides than folds is missing from the
     test cells of some folds; one with a single guide is in no fold (-1): it is learnt, never
@@ -186,8 +197,13 @@ def folds(labels: Labels, guides: Labels, n: int = 4) -> NDArray[np.int64]:
     place = {}
     for gene in sorted(set(labels)):
         own = sorted(set(guides[labels == gene]))
+        start = 0
+        if deal:
+            draw = np.random.default_rng([deal, *str(gene).encode()])
+            start = int(draw.integers(n))
+            own = [own[i] for i in draw.permutation(len(own))]
         for number, guide in enumerate(own):
-            place[gene, guide] = number % n if len(own) > 1 else -1
+            place[gene, guide] = (start + number) % n if len(own) > 1 else -1
     return np.array([place[pair] for pair in zip(labels, guides, strict=True)], np.int64)
 
 

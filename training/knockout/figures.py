@@ -152,7 +152,7 @@ def sources_of(
     """What stage 2 draws from: the same folds as stage 1."""
     found: list[Source] = []
     if screen is not None:
-        kept = folds(screen.labels, screen.guides) != held
+        kept = screen.folds() != held
         own, guides = screen.labels[kept], screen.guides[kept]
         fitted = fit_panel(screen.values[kept], screen.genes, own, guides, config.align.seed)
         scores = fitted.panel.scores(screen.values[kept], screen.genes)

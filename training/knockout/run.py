@@ -117,7 +117,7 @@ def learn(
     labels: dict[str, tuple[str, ...]] = {}
     panel = None
     if screen is not None:
-        kept = folds(screen.labels, screen.guides) != held
+        kept = screen.folds() != held
         own, guides = screen.labels[kept], screen.guides[kept]
         fitted = fit_panel(screen.values[kept], screen.genes, own, guides, config.align.seed)
         panel = fitted.panel
@@ -275,7 +275,7 @@ def inputs_of(
     are left out of the test.
     """
     assert knocked.panel is not None
-    part = folds(screen.labels, screen.guides)
+    part = screen.folds()
     scores = knocked.panel.scores(screen.values, screen.genes)
     kept = part != held
     draw = np.random.default_rng(seed)
@@ -335,7 +335,7 @@ def alike(
 ) -> Ranked:
     """The panel's own regression, all training guides alike: the baseline for expression."""
     assert knocked.panel is not None
-    kept = folds(screen.labels, screen.guides) != held
+    kept = screen.folds() != held
     scores = knocked.panel.scores(screen.values[kept], screen.genes)
     names, logs = guides_alike(
         scores, screen.labels[kept], screen.guides[kept], test.vectors, seed, size
@@ -376,10 +376,13 @@ def untaught(knocked: KnockedOut, config: KnockoutConfig) -> KnockedOut:
     return replace(knocked, model=model, calibrations={})
 
 
-def untrained(knocked: KnockedOut, config: KnockoutConfig) -> KnockedOut:
-    """The same encoders before resamplers that were never trained: a control."""
+def untrained(knocked: KnockedOut, config: KnockoutConfig, run: int = 0) -> KnockedOut:
+    """The same encoders before resamplers that were never trained: a control.
+
+    ``run`` draws others.
+    """
     resamplers: Any = knocked.model.resamplers
     widths = {name: one.config.width_in for name, one in resamplers.items()}
     pointed = [name for name, one in resamplers.items() if one.config.pointed]
-    model = build(knocked.model.language, widths, config, config.align.seed + 1_000, pointed)
+    model = build(knocked.model.language, widths, config, config.align.seed + 1_000 + run, pointed)
     return replace(knocked, model=model, calibrations={})

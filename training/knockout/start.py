@@ -3,9 +3,11 @@
 Each token of a panel stands for one answer and holds its log odds (:mod:`encoders.knockout.panel`).
 So the pointer of a resampler (:class:`encoders.image.resampler.Pointer`) can start as the panel's
 own softmax: its m-th token is the mixture of the m-th word pieces of all names, each weighted by
-the probability that the panel gives the name, sharpened. What the residual path adds starts as
-nothing. A language model repeats what stands in its prompt, unasked: before any teaching it names
-what the panel ranks first in nine of ten cases (docs/experiments/knockout.md).
+the probability that the panel gives the name, sharpened. Other tokens start as the sum of these
+pieces, each times its log odds, in which the names that are less likely have their order. What the
+residual path adds starts as nothing. A language model repeats what stands in its prompt, unasked:
+before any teaching it names what the panel ranks first in nine of ten cases
+(docs/experiments/knockout.md).
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ __all__ = ["pieces", "point"]
 
 CENTRE = 0.5
 """Share of the names' mean that is taken away: what all mixtures share tells nothing."""
+
+
+GAIN = 0.3
+"""Words by log odds, where a token's log odds are not sharpened but added."""
 
 
 def pieces(language: LanguageModel, names: Sequence[str], tokens: int) -> torch.Tensor:
@@ -46,7 +52,8 @@ def point(model: MultimodalModel, names: Sequence[str], sharp: Sequence[float]) 
     names
         What the panel's tokens stand for, in their order.
     sharp
-        What the log odds are multiplied by, for each group of tokens; each group says a name.
+        What the log odds are multiplied by, for each group of tokens; each group says a name. 0:
+        the tokens of that group add words up by log odds.
     """
     resampler = model.resamplers["gene"]
     assert isinstance(resampler, Resampler) and resampler.pointer is not None
@@ -58,5 +65,9 @@ def point(model: MultimodalModel, names: Sequence[str], sharp: Sequence[float]) 
         resampler.leave.weight.zero_()
         resampler.leave.bias.zero_()
         for place in range(resampler.config.tokens):
-            resampler.pointer.keys[place] = sharp[place // many] * size.sum(0)
-            resampler.pointer.values[place] = which.T @ words[:, place % many]
+            own = words[:, place % many]
+            power = sharp[place // many]
+            resampler.pointer.keys[place] = power * size.sum(0)
+            resampler.pointer.values[place] = which.T @ own
+            if not power:
+                resampler.pointer.values[place] += GAIN * len(names) * size.T @ own

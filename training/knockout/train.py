@@ -66,8 +66,12 @@ __all__ = [
 LEFT_OUT = 6
 """Every n-th training guide is kept from teaching, and tells when it was best."""
 
-ORDER = 0.25
+ORDER = 1.0
 """Weight of the order of unlikely names in what is taught."""
+
+UNLIKELY = 0.005
+"""Added to the panel's probabilities: how much less likely than that an answer is, is not taught;
+beside such names the differences between the others would hardly count."""
 
 DEVELOPED = 32
 """Pseudo-cells of these guides, at each look."""
@@ -84,9 +88,10 @@ class KnockoutConfig:
     tokens
         Soft tokens that say a name: the names of genes have two to four word pieces.
     sharp
-        What the panel's log odds are multiplied by in each group of so many tokens.
+        What the panel's log odds are multiplied by in each group of so many tokens; 0 for one that
+        adds words up by them.
     width, heads, dropout
-        Of the resamplers.
+        Of the resamplers; that of expression, whose inputs never end, drops nothing out.
     sizes
         Cells of a pseudo-cell, each as likely.
     batch, cells_batch, align_batch
@@ -101,7 +106,7 @@ class KnockoutConfig:
     """
 
     tokens: int = 4
-    sharp: tuple[float, ...] = (8.0, 1.0)
+    sharp: tuple[float, ...] = (8.0, 0.0)
     width: int = 128
     heads: int = 4
     dropout: float = 0.1
@@ -118,8 +123,8 @@ class KnockoutConfig:
     )
     teach: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=80, learning_rate=1e-3, weight_decay=0.01, warmup=0.1, save_every=10,
-            develop_every=20, threads=1,
+            steps=250, learning_rate=2e-3, weight_decay=0.01, warmup=0.1, save_every=20,
+            develop_every=50, threads=1,
         )
     )  # fmt: skip
     teach_images: LoopConfig = field(
@@ -301,7 +306,8 @@ def build(
                 ResamplerConfig(
                     width, language.width,
                     config.tokens * (len(config.sharp) if name in pointed else 1),
-                    config.width, config.heads, 1, config.dropout, language.scale, name in pointed,
+                    config.width, config.heads, 1, 0.0 if name in pointed else config.dropout,
+                    language.scale, name in pointed,
                 )
             )
             for name, width in widths.items()
@@ -464,18 +470,21 @@ def distance(
 ) -> torch.Tensor:
     """How far what the language model gives the answers is from what the panel gives them.
 
-    The divergence, how unlikely any of the answers is, and the mean square of the differences of
-    centred log probabilities (the limit of distillation at high temperatures), for which names that
-    are unlikely count as well: without it these come in no order (docs/experiments/knockout.md).
+    The divergence, how unlikely any of the answers is, and the differences of centred log
+    probabilities (the limit of distillation at high temperatures; squares where they are small,
+    P. Huber 1964), for which names that are unlikely count as well: without them these come in no
+    order (docs/experiments/knockout.md).
     """
     scores = answers.scores(model.assemble([Asked(QUESTION, one, (), PREFIX) for one in inputs]))
-    wanted = taught * along(torch.stack([one["gene"] for one in inputs]).to(scores.among))
+    odds = along(torch.stack([one["gene"] for one in inputs]).to(scores.among))
+    wanted = taught * torch.log(odds.softmax(-1) + UNLIKELY)
     apart = (scores.among - scores.among.mean(1, keepdim=True)
              - wanted + wanted.mean(1, keepdim=True))  # fmt: skip
     divergence = torch.nn.functional.kl_div(
         scores.among, wanted.log_softmax(-1), reduction="batchmean", log_target=True
     )
-    return divergence - scores.free.logsumexp(1).mean() + ORDER * apart.pow(2).mean()
+    order = torch.nn.functional.smooth_l1_loss(apart, torch.zeros_like(apart))
+    return divergence - scores.free.logsumexp(1).mean() + ORDER * order
 
 
 def _pointed(model: MultimodalModel, name: str) -> bool:
