@@ -62,7 +62,7 @@ class _Row:
     lower: bool = False
 
 
-def read_gene_lists(path: Path, *, once: bool = False) -> tuple[GeneList, ...]:
+def read_gene_lists(path: Path) -> tuple[GeneList, ...]:
     """Read clusters and their genes, as current human symbols.
 
     A line is ``NAME<TAB>GENE GENE ...`` (blanks, commas or semicolons between genes) or
@@ -73,13 +73,14 @@ def read_gene_lists(path: Path, *, once: bool = False) -> tuple[GeneList, ...]:
     fold change below 0 are no markers and only counted.
 
     Blank lines, those of separators alone too, and comments (#) are passed over. A cluster without
-    genes stays, ``refused`` with the number of its line: the others are read all the same. With
-    ``once`` a cluster that stands on two lines is refused; else each line is a list of its own.
+    genes stays, ``refused`` with the number of its line: the others are read all the same. Lines
+    of one name are lists of their own, whose names say the line.
 
     Raises
     ------
     BadFile
-        When the file cannot be read, holds no cluster with genes, or, with ``once``, one twice.
+        When the file cannot be read or holds no cluster with genes, or when lines of one gene
+        each repeat their clusters and no header says so.
     """
     text = _text(path)
     lines = [
@@ -94,9 +95,7 @@ def read_gene_lists(path: Path, *, once: bool = False) -> tuple[GeneList, ...]:
         rows = [_plain(number, line) for number, line in lines]
     if all(len(row.one.genes) <= 1 for row in rows) and any(len(row.key) > 1 for row in rows):
         rows = _joined(rows)
-    if once:
-        _once(rows, path)
-    lists = [row.one for row in rows]
+    lists = _apart(rows, path)
     if not any(one.genes for one in lists):
         why = next((one.refused for one in lists), "it has a header and no line below it")
         raise BadFile(f"{path}, {why}; expected a name, a tab or a comma, and genes")
@@ -198,17 +197,28 @@ def _joined(rows: Sequence[_Row]) -> list[_Row]:
     return found
 
 
-def _once(rows: Sequence[_Row], path: Path) -> None:
-    """Refuse a cluster that stands on two lines: which of them counts is not for us to say."""
-    line: dict[tuple[str, ...], int] = {}
+def _apart(rows: Sequence[_Row], path: Path) -> list[GeneList]:
+    """The lists, those of one name called by their lines too.
+
+    A gene a line under names that come again is a table whose header is missing: to answer it gene
+    by gene would be wrong.
+    """
+    lines: dict[tuple[str, ...], list[int]] = {}
     for row in rows:
-        if row.key in line:
-            raise BadFile(
-                f"{path}, line {row.number}: cluster {row.one.name[:60]!r} was on line "
-                f"{line[row.key]} already; expected one line a cluster, or a table with a header "
-                "that names the columns cluster and gene, one gene a row"
-            )
-        line[row.key] = row.number
+        lines.setdefault(row.key, []).append(row.number)
+    again = next((row for row in rows if row.number != lines[row.key][0]), None)
+    if again is not None and all(len(row.one.genes) <= 1 for row in rows):
+        raise BadFile(
+            f"{path}, line {again.number}: cluster {again.one.name[:60]!r} was on line "
+            f"{lines[again.key][0]} already, with one gene a line; expected all genes of a cluster "
+            "on its line, or a header that names the columns cluster and gene"
+        )
+    return [
+        row.one
+        if len(lines[row.key]) == 1
+        else replace(row.one, name=f"{row.one.name} (line {row.number})")
+        for row in rows
+    ]
 
 
 def _plain(number: int, line: str) -> _Row:

@@ -31,6 +31,7 @@ from agent.annotation.opinion import second_opinion
 from agent.annotation.passes import Collected, Progress, Source, Told, in_order
 from agent.annotation.result import About, Annotation
 from agent.annotation.termevidence import Sources, TermEvidence, sources_of
+from agent.annotation.tissue import said, tissue_of
 from agent.attached.genenames import doubt, spelled
 from data.errors import BadInput
 from kg.backoff import Hierarchy
@@ -55,6 +56,7 @@ __all__ = [
     "finished",
     "judge_for",
     "knowledge",
+    "placed",
     "releases",
     "spelled",
 ]
@@ -76,7 +78,7 @@ class AnnotateConfig:
     candidates
         Only answers at or below these terms; empty for the whole ontology.
     tissue
-        UBERON id of the tissue: types that were never reported from it are less expected.
+        The tissue, by name or UBERON id: types never reported from it are less expected.
     encoder
         What speaks beside the markers: ``obsm:KEY``, ``llm`` or the name of an encoder; ``markers``
         or None for nothing (:mod:`agent.annotation.opinion`).
@@ -97,7 +99,7 @@ class AnnotateConfig:
     min_confidence: float = 0.5
     groupby: str | None = None
     candidates: tuple[Curie, ...] = ()
-    tissue: Curie | None = None
+    tissue: str | None = None
     encoder: str | None = None
     reference: str | None = None
     atlas: Any = None
@@ -181,6 +183,7 @@ def annotate_cells(
     check(config)
     votes = ClusterVotes(config.groupby, cells.column(config.groupby)) if config.groupby else None
     known = known or knowledge()
+    asked, config = config.tissue, placed(config, known)
     threads = workers or _processors()
     if config.atlas is not None:
         return _by_reference(cells, config, known, progress, threads)
@@ -206,7 +209,7 @@ def annotate_cells(
         )  # fmt: skip
     made = finished(
         known, cells, named, moments, judge, collected, replace(config, smooth=smoothed),
-        _structure(source, judge.scorer),
+        (*said(asked, config.tissue, known.graph), *_structure(source, judge.scorer)),
     )  # fmt: skip
     about = replace(made.about, seconds=time.monotonic() - started)
     return replace(made, clusters=decided, about=about)
@@ -389,6 +392,11 @@ def _processors() -> int:
     """Processors that this process may use, four at most: more only wait for the reader."""
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(4, here or 1)
+
+
+def placed(config: AnnotateConfig, known: Knowledge) -> AnnotateConfig:
+    """The same with the id of the tissue, where it is given by a name."""
+    return replace(config, tissue=tissue_of(config.tissue, known.graph))
 
 
 def check(config: AnnotateConfig) -> None:

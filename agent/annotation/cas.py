@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.annotation.result import UNKNOWN_LABEL, Annotation, MarkerEvidence, TermSummary
+from agent.verification.wording import many
 from kg.backoff import UNKNOWN
 
 __all__ = ["SCHEMA_VERSION", "cas_document"]
@@ -60,7 +61,7 @@ def cas_document(
     releases = ", ".join(f"{name} {version}" for name, version in about.releases.items())
     return {
         "title": (title or Path(about.source).stem)[:MOST_TITLE],
-        "description": f"{found.n_cells:,} {about.species} cells annotated by Celloquy "
+        "description": f"{many(found.n_cells, f'{about.species} cell')} annotated by Celloquy "
         f"{about.version} from {about.layer_used}; {releases}",
         "author_name": "Celloquy",
         "cellannotation_schema_version": SCHEMA_VERSION,
@@ -118,7 +119,9 @@ def _unknown(
     found: Annotation, labelset: str, here: NDArray[np.bool_], cells: list[str]
 ) -> dict[str, Any]:
     places, counts = np.unique(found.reason[here], return_counts=True)
-    said = [f"{found.reasons[p]} ({n:,} cells)" for p, n in zip(places, counts, strict=True)]
+    said = [
+        f"{found.reasons[p]} ({many(int(n), 'cell')})" for p, n in zip(places, counts, strict=True)
+    ]
     return {
         "labelset": labelset,
         "cell_label": UNKNOWN_LABEL,
@@ -129,7 +132,7 @@ def _unknown(
 
 
 def _rationale(one: TermSummary, found: Annotation) -> str:
-    text = f"{one.n_cells:,} cells, mean confidence {one.confidence:.2f}"
+    text = f"{many(one.n_cells, 'cell')}, mean confidence {one.confidence:.2f}"
     if one.supporting:
         text += ". For, detected in % of these cells / % of all others: "
         text += ", ".join(_marker(m) for m in one.supporting)

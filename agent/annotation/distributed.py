@@ -28,6 +28,7 @@ from agent.annotation.annotate import (
     finished,
     judge_for,
     knowledge,
+    placed,
 )
 from agent.annotation.judging import Judge, Judged
 from agent.annotation.passes import Collected
@@ -93,6 +94,7 @@ def annotate_dask(
     cells = choose(store)
     named = cells.harmonised(config.species)
     known = known or knowledge()
+    config = placed(config, known)
     chunks = list(store.values.to_delayed().ravel())
     starts = np.concatenate([[0], np.cumsum(store.values.chunks[0])]).astype(int).tolist()
     reading = delayed(named, traverse=False)

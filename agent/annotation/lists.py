@@ -10,8 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.annotation.annotate import AnnotateConfig, Knowledge, among, check, knowledge, releases
+from agent.annotation.annotate import (
+    AnnotateConfig,
+    Knowledge,
+    among,
+    check,
+    knowledge,
+    placed,
+    releases,
+)
 from agent.annotation.result import UNKNOWN_LABEL
+from agent.annotation.tissue import said
 from data.errors import BadFile
 
 if TYPE_CHECKING:
@@ -30,6 +39,7 @@ class ListAnswers:
     answers: tuple[ListAnnotation, ...]
     known: Knowledge
     releases: dict[str, str]
+    notices: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The document of ``celloquy annotate --markers --json``."""
@@ -105,8 +115,9 @@ def annotate_marker_file(
     config = config or AnnotateConfig()
     if min_confidence is not None:
         check(replace(config, min_confidence=min_confidence))
-    lists = read_gene_lists(path, once=True)
+    lists = read_gene_lists(path)
     known = known or knowledge()
+    asked, config = config.tissue, placed(config, known)
     sets, never, _ = among(known, config.candidates)
     prior = None
     if config.tissue is not None:
@@ -116,4 +127,7 @@ def annotate_marker_file(
         min_confidence=min_confidence or 0.0,
     )  # fmt: skip
     species: Species = "mouse" if any(one.species == "mouse" for one in lists) else "human"
-    return ListAnswers(lists, answers, known, releases(known, species, config))
+    return ListAnswers(
+        lists, answers, known, releases(known, species, config),
+        said(asked, config.tissue, known.graph),
+    )  # fmt: skip

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.verification.wording import many
 from data.errors import BadInput
 from kg.terms import Category, Curie
 
@@ -208,18 +209,22 @@ def _labelled(
         )
     centroids = Centroids.of(vectors, labels)
     n = sum(one in centroids.ids for one in labels)
-    notices = [f"{column}: {n:,} cells of {len(centroids.ids)} types are the reference"]
+    of = many(len(centroids.ids), "type")
+    notices = [f"{column}: {many(n, 'cell')} of {of} {'is' if n == 1 else 'are'} the reference"]
     lost = [k for k, v in terms.items() if v is None and k.casefold() not in NO_LABEL]
     few = [k for k, v in terms.items() if v is not None and v not in centroids.ids]
     scored = {a for i in known.hierarchy.indices(scorer.ids) for a in known.hierarchy.above[i]}
     mute = [k for k, v in terms.items() if v and known.hierarchy.index(v) not in scored]
-    for names, why in (
-        (lost, "name no cell type"),
-        (few, "have too few cells"),
-        (mute, "have no markers at or below them, and say nothing"),
-    ):
+    for names, one, more in (
+        (lost, "names no cell type", "name no cell type"),
+        (few, "has too few cells", "have too few cells"),
+        (mute, "has no markers at or below it, and says nothing",
+         "have no markers at or below them, and say nothing"),
+    ):  # fmt: skip
         if names:
-            notices.append(f"{column}: {len(names)} labels {why}: {', '.join(names[:5])}")
+            why = one if len(names) == 1 else more
+            said_of = f"{many(len(names), 'label')} {why}"
+            notices.append(f"{column}: {said_of}: {', '.join(names[:5])}")
     return centroids, tuple(notices)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from agent.annotation import charts
 from agent.annotation.result import Annotation, MarkerEvidence, TermSummary
+from agent.verification.wording import many
 
 __all__ = ["html_report"]
 
@@ -63,9 +64,10 @@ def html_report(found: Annotation, xy: NDArray[np.float32] | None = None, place:
         "style-src 'unsafe-inline'\">",
         f"<title>Cell types of {name}</title><style>{_STYLE}</style></head><body>",
         f"<h1>Cell types of {name}</h1>",
-        f"<p>{found.n_cells:,} {escape(about.species)} cells: {len(found.summaries)} terms of the "
-        f"Cell Ontology, {found.abstained:,} cells unknown. {about.n_genes_used:,} of "
-        f"{about.n_genes:,} genes are markers of {about.n_types} types.</p>",
+        f"<p>{many(found.n_cells, f'{escape(about.species)} cell')}: "
+        f"{many(len(found.summaries), 'term')} of the Cell Ontology, "
+        f"{many(found.abstained, 'cell')} unknown. {about.n_genes_used:,} of "
+        f"{many(about.n_genes, 'gene')} are markers of {many(about.n_types, 'type')}.</p>",
         f"<figure>{charts.scatter(xy, found.labels())}<figcaption>Cells at {escape(place)}, "
         "coloured by answer.</figcaption></figure>",
         "<h2>Answers</h2>",
@@ -102,7 +104,9 @@ def _table(found: Annotation) -> str:
     rest = found.summaries[ROWS:]
     if rest:
         n = sum(one.n_cells for one in rest)
-        rows.append(f"<tr><td colspan='7'>{len(rest)} more terms of {n:,} cells</td></tr>")
+        rows.append(
+            f"<tr><td colspan='7'>{many(len(rest), 'more term')} of {many(n, 'cell')}</td></tr>"
+        )
     if found.abstained:
         rows.append(
             f"<tr><td class='n'>{found.abstained:,}</td><td class='n'>"

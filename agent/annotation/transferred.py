@@ -29,6 +29,7 @@ from agent.annotation.passes import Collected, Progress, Source, Told
 from agent.annotation.result import About, Annotation
 from agent.annotation.termevidence import TermEvidence
 from agent.attached.genenames import spelled
+from agent.verification.wording import many
 from data.errors import BadInput
 from kg.backoff import UNKNOWN, decide
 from kg.terms import Curie
@@ -145,8 +146,8 @@ def annotate_by_reference(
     kept = sum(label in made.names for label in labels)
     same = cells.name == reference.name
     said = (
-        f"reference: {kept:,} cells of {len(made.names)} labels ({key}); "
-        f"{spaces.n_genes:,} genes are shared",
+        f"reference: {many(kept, 'cell')} of {many(len(made.names), 'label')} ({key}); "
+        f"{many(spaces.n_genes, 'gene')} {'is' if spaces.n_genes == 1 else 'are'} shared",
         *(["the reference is the dataset itself: its own labels come back"] * same),
         _told_apart(made),
         *notices,
@@ -205,9 +206,9 @@ def _terms(
             "Ontology: name another column with --reference-key"
         )
     lost = [label for label, term in terms.items() if not term]
-    return terms, (
-        (f"{key}: {len(lost)} labels name no cell type: {', '.join(lost[:5])}",) if lost else ()
-    )
+    name = "names" if len(lost) == 1 else "name"
+    told = f"{key}: {many(len(lost), 'label')} {name} no cell type: {', '.join(lost[:5])}"
+    return terms, (told,) if lost else ()
 
 
 def _spaces(

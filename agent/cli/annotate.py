@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.cli.console import emit_json, options
+from agent.cli.targets import to_write
 from data.errors import BadInput
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ LayerOption = Annotated[
     str | None, typer.Option(help="X, raw or a layer; the best is found if not given.")
 ]
 TissueOption = Annotated[
-    str | None, typer.Option(help="The tissue (UBERON:0002048): what to expect.")
+    str | None, typer.Option(help="The tissue, by name or id (lung): what to expect.")
 ]
 
 
@@ -151,8 +152,9 @@ def annotate(
     _known(encoder)
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
         raise BadInput(f"{report} does not end in .html; expected such a name: it is a web page")
-    for file in (report, cas):
-        _check(file, source, output)
+    asked = [file for file in (report, cas) if file is not None]
+    for i, file in enumerate(asked):
+        to_write(file, read=_read(source, config), also=(_target(source, output), *asked[:i]))
     found = run(source, output, config, layer=layer, as_json=as_json)
     _also(found, source, report, cas)
     return 0
@@ -193,15 +195,16 @@ def _readable(source: Path) -> None:
     open_file(source).close()
 
 
-def _check(file: Path | None, source: Path, output: Path | None) -> None:
-    """Refuse a further file that cannot be written, before any work is done."""
-    if file is None:
-        return
-    if file.is_dir() or not file.absolute().parent.is_dir():
-        raise BadInput(f"{file} cannot be written; expected the name of a file in a folder")
-    for other in (source, output):
-        if other is not None and file.absolute() == other.absolute():
-            raise BadInput(f"{file} was named twice; expected a name of its own")
+def _target(source: Path, output: Path | None) -> Path:
+    from agent.annotation.annotate import default_target
+
+    return output or default_target(source)
+
+
+def _read(source: Path, config: AnnotateConfig | None) -> tuple[Path, ...]:
+    """The datasets that are read."""
+    atlas = config.atlas if config else None
+    return (source, Path(atlas)) if atlas else (source,)
 
 
 def _also(found: Annotation, source: Path, report: Path | None, cas: Path | None) -> None:
@@ -230,14 +233,18 @@ def _also(found: Annotation, source: Path, report: Path | None, cas: Path | None
 
 def _lists(file: Path, config: AnnotateConfig, as_json: bool, least: float | None) -> int:
     from agent.annotation.lists import annotate_marker_file
+    from agent.verification.wording import counted
 
     found = annotate_marker_file(file, config, min_confidence=least)
+    for notice in found.notices:
+        say(notice)
     for one in found.lists:
         if one.refused:
             say(f"{one.refused}; it stays unknown")
         if one.unread:
             some = ", ".join(one.unread[:5])
-            say(f"{one.name}: {len(one.unread)} names are no known gene: {some}")
+            are = "is" if len(one.unread) == 1 else "are"
+            say(f"{one.name}: {counted(len(one.unread), 'name')} {are} no known gene: {some}")
         if one.lower:
             say(f"{one.name}: genes lower in it than elsewhere, no markers of it: {one.lower}")
     say("releases: " + "; ".join(f"{name} {version}" for name, version in found.releases.items()))
@@ -273,8 +280,11 @@ def run(
     """Annotate a file, and print what was found."""
     from agent.annotation.annotate import annotate_file
 
+    target = _target(source, output)
+    if target.parent.is_dir() and not target.is_dir():  # what is no place is refused further on
+        to_write(target, read=_read(source, config))
     with bar() as progress:
-        found, written = annotate_file(source, output, config, layer=layer, progress=progress)
+        found, written = annotate_file(source, target, config, layer=layer, progress=progress)
     for notice in found.about.notices:
         say(notice)
     releases = "; ".join(f"{name} {version}" for name, version in found.about.releases.items())
@@ -325,11 +335,14 @@ def peak_rss_mb() -> float | None:
 
 def table(found: Annotation) -> str:
     """The answers as a table: how many cells, how surely, and the markers for and against."""
+    from agent.verification.wording import many
+
     about = found.about
     lines = [
-        f"{found.n_cells:,} {about.species} cells: {len(found.summaries)} terms, "
-        f"{found.abstained:,} cells unknown; {about.n_genes_used:,} of {about.n_genes:,} genes "
-        f"{about.used} {about.n_types} types; {about.seconds:.1f} s",
+        f"{many(found.n_cells, f'{about.species} cell')}: {many(len(found.summaries), 'term')}, "
+        f"{many(found.abstained, 'cell')} unknown; {about.n_genes_used:,} of "
+        f"{many(about.n_genes, 'gene')} {about.used} {many(about.n_types, 'type')}; "
+        f"{about.seconds:.1f} s",
         "",
         *aligned(
             [("CELLS", "SHARE", "CONF", "DEPTH", "ID", "TERM", "FOR", "AGAINST")]
@@ -338,7 +351,8 @@ def table(found: Annotation) -> str:
     ]
     rest = found.summaries[_ROWS:]
     if rest:
-        lines.append(f"and {len(rest)} more terms of {sum(o.n_cells for o in rest):,} cells")
+        of = many(sum(one.n_cells for one in rest), "cell")
+        lines.append(f"and {many(len(rest), 'more term')} of {of}")
     if found.abstained:
         lines.append(f"{found.abstained:>5,}  unknown")
     lines += ["", "FOR: gene, % of these cells in which it is detected / % of all others."]

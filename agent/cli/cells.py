@@ -10,6 +10,7 @@ import typer
 
 from agent.cli.annotate import LayerOption, SpeciesOption, aligned, say
 from agent.cli.console import emit_json
+from agent.cli.targets import to_write
 from data.errors import BadInput
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def cells(
         if output.suffix != ".h5ad":
             raise BadInput(f"{output} does not end in .h5ad; expected such a name for the copy")
         check_target(h5ad, output)
+        to_write(output, read=(h5ad,))
     with open_cells(h5ad, layer) as opened:
         known = knowledge()
         found = find_cells(opened, phrase, known=known, species=species.value if species else None)

@@ -11,6 +11,7 @@ import typer
 
 from agent.cli.ask import leave, shown
 from agent.cli.console import options
+from agent.cli.targets import to_write
 from data.errors import BadInput, CelloquyError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def chat(
     from agent.conversation.memory import Memory
     from agent.lookup import open_graph
     from agent.qa import Agent
+    from agent.verification.wording import counted
 
     if cells and h5ad is None:
         raise BadInput(f"--cells {cells} was given without a dataset; add --h5ad FILE")
@@ -64,7 +66,8 @@ def chat(
         conversation = Conversation(Agent(graph, AskConfig(llm=llm)), memory, attached)
         if attached is not None and not cells:
             _resume(conversation)
-        _note(f"thread {thread!r}, {len(memory.turns)} turns; /help lists the commands")
+        turns = counted(len(memory.turns), "turn")
+        _note(f"thread {thread!r}, {turns}; /help lists the commands")
         _talk(conversation)
     return leave(0)
 
@@ -159,16 +162,17 @@ def _evidence(argument: str, conversation: Conversation) -> None:
 
 def _save(argument: str, conversation: Conversation) -> None:
     from agent.conversation.chat import as_json, as_markdown
+    from agent.verification.wording import counted
+    from kg.atomic import replacing
 
     path = Path(argument).expanduser()
     if path.suffix not in (".md", ".json"):
         raise BadInput(f"{argument!r} is no file to save to; expected FILE.md or FILE.json")
     text = (as_json if path.suffix == ".json" else as_markdown)(conversation.again())
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written ({error.strerror}); name another file") from None
-    _note(f"saved {len(conversation.memory.turns)} turns to {path}", always=True)
+    to_write(path)
+    with replacing(path) as file:
+        file.write(text)
+    _note(f"saved {counted(len(conversation.memory.turns), 'turn')} to {path}", always=True)
 
 
 def _note(text: str, *, always: bool = False) -> None:

@@ -68,7 +68,8 @@ def doctor(
     else:
         _show(report)
     if report["problems"]:
-        raise Missing(f"{len(report['problems'])} problems; the first: {report['problems'][0]}")
+        first, *others = report["problems"]
+        raise Missing(f"{len(others) + 1} problems; the first: {first}" if others else first)
 
 
 def examine(*, llm: str | None = None, deep: bool = False) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.console import emit_json, options
+from agent.cli.targets import to_write
 from data.errors import BadInput
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def evaluate(
                        "out")  # fmt: skip
     if picture is not None and "llm" not in chosen:
         raise BadInput("--picture is drawn by the suite llm; name that suite, or leave it out")
+    if picture is not None:
+        to_write(picture)
     if work is not None and "phenotypes" not in chosen:
         raise BadInput("--work keeps the training of the suite phenotypes; name that suite, or "
                        "leave it out")  # fmt: skip

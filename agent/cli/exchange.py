@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from agent.cli.console import options
+from agent.cli.targets import apart, to_write
 
 __all__ = ["export"]
 
@@ -56,6 +57,9 @@ def export(
     from kg.exchange import export as write
 
     started = time.monotonic()
+    apart(out, converted)
+    if out.is_file() and to is not Format.KGX:
+        to_write(out)
     if converted is not None:
         if source:
             raise BadInput("--source chooses sources of the graph; leave it out with --from")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.console import emit_json, options
+from agent.cli.targets import to_write, whole
 
 if TYPE_CHECKING:
     from kg.graph import KnowledgeGraph
@@ -137,6 +138,7 @@ def _check(plot: Path | None) -> None:
         from agent.pictures.picture import check_target
 
         check_target(plot)
+        to_write(plot)
 
 
 def _draw(found: Neighbourhood | OntologyPath, graph: KnowledgeGraph, plot: Path) -> None:
@@ -149,7 +151,8 @@ def _draw(found: Neighbourhood | OntologyPath, graph: KnowledgeGraph, plot: Path
         ax = draw_path(found, releases=releases)
     else:
         ax = draw_neighbours(found, releases=releases)
-    save(ax, plot)
+    with whole(plot) as part:
+        save(ax, part)
     if not options.quiet:
         sys.stderr.write(f"picture: {plot}\n")
 

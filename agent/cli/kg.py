@@ -79,7 +79,11 @@ def stats(
         for source, notice in said:
             typer.echo(notice if notice.startswith(source) else f"{source}: {notice}")
     elif said:
-        typer.echo(f"\n{len(said)} notices of what was passed over: celloquy kg stats --notices")
+        from agent.verification.wording import counted
+
+        typer.echo(
+            f"\n{counted(len(said), 'notice')} of what was passed over: celloquy kg stats --notices"
+        )
 
 
 @app.command()

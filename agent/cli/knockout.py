@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.cli.console import emit_json, options
+from agent.cli.targets import to_write, whole
 
 if TYPE_CHECKING:
     from agent.knockoutfacts import Fact
@@ -77,6 +78,7 @@ def knockout(
         from agent.pictures.picture import check_target
 
         check_target(plot)
+        to_write(plot, read=(h5ad,))
     from agent import lookup
     from encoders.perturbation.effect import knockout as predict
 
@@ -94,7 +96,8 @@ def knockout(
         from agent.pictures.picture import save
         from agent.pictures.volcano import draw_knockout
 
-        save(draw_knockout(found), plot)
+        with whole(plot) as part:
+            save(draw_knockout(found), part)
         if not options.quiet:
             sys.stderr.write(f"picture: {plot}\n")
 
@@ -131,7 +134,7 @@ def _document(found: Knockout, joined: Sequence[Fact]) -> dict[str, Any]:
         "kind": "prediction", "status": "predicted", "prediction_confidence": made.confidence,
         "about": made.about, "perturbed": list(found.perturbed),
         "model": made.model, "release": made.release, "unit": made.unit,
-        "measured": asdict(made.measured), "changes": rows,
+        "measured": asdict(made.measured), "changes": rows, "counts": _counts(found),
         "facts": [
             {"perturbed": f.perturbed, "gene": f.changed, "verdict": f.verdict, "text": f.words,
              "edges": [asdict(edge) for edge in f.edges]}
@@ -140,8 +143,38 @@ def _document(found: Knockout, joined: Sequence[Fact]) -> dict[str, Any]:
         "interaction": None if found.interaction is None else {
             "pair": found.interaction_of, **asdict(found.interaction)
         },
-        "notes": list(made.notes),
+        "notes": [*made.notes, *_observed(found)],
     }  # fmt: skip
+
+
+def _counts(found: Knockout) -> dict[str, int | None]:
+    """How many of the measured genes fall and rise, and how many by more than their error."""
+    move, error = found.changes, found.expected
+    return {
+        "genes": len(found.genes), "fall": int((move < 0).sum()), "rise": int((move > 0).sum()),
+        "fall_beyond_expected_error": None if error is None else int((move < -error).sum()),
+        "rise_beyond_expected_error": None if error is None else int((move > error).sum()),
+    }  # fmt: skip
+
+
+def _counted(found: Knockout) -> str:
+    """The same in words, and how many are listed."""
+    many = _counts(found)
+    said = f"Of {many['genes']:,} measured genes {many['fall']:,} are predicted to fall"
+    rise = f" and {many['rise']:,} to rise"
+    if many["fall_beyond_expected_error"] is not None:
+        said += f" ({many['fall_beyond_expected_error']:,} by more than their expected error)"
+        rise += f" ({many['rise_beyond_expected_error']:,})"
+    return f"{said}{rise}; {len(found.prediction.ranked):,} are listed."
+
+
+def _observed(found: Knockout) -> list[str]:
+    """What to say of the file's own cells of the perturbation."""
+    if found.observed is None:
+        return []
+    said = [f"observed is what {found.observed_cells:,} cells of the file with this perturbation "
+            "show"]  # fmt: skip
+    return [*said, "the prediction was made without these cells"] if found.held_out else said
 
 
 def _text(found: Knockout, joined: Sequence[Fact]) -> str:
@@ -151,6 +184,8 @@ def _text(found: Knockout, joined: Sequence[Fact]) -> str:
         f"Measured: {made.measured.sentence()}",
         "",
         *_table(found),
+        "",
+        _counted(found),
     ]
     if found.interaction is not None:
         lines += ["", _interaction(found)]
@@ -159,7 +194,7 @@ def _text(found: Knockout, joined: Sequence[Fact]) -> str:
         for fact in joined:
             lines.append(f"  {fact.verdict:<9}  {fact.changed} {fact.change:+.2f}: {fact.words}")
             lines.append(f"             {_evidence(fact)}")
-    lines += ["", *(f"note: {note}" for note in made.notes)]
+    lines += ["", *(f"note: {note}" for note in (*made.notes, *_observed(found)))]
     return "\n".join(lines) + "\n"
 
 

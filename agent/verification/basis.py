@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.verification.statement import RULES, Form, Statement
-from agent.verification.wording import Names, join
+from agent.verification.wording import Names, join, many
 from kg.graph import Direction, KnowledgeGraph
 from kg.terms import (
     DEVELOPS_FROM,
@@ -65,17 +65,18 @@ def _absence(graph: KnowledgeGraph, names: Names, statement: Statement) -> str:
     if predicate in CLOSED:
         above = set(graph.ancestors(subject, CLOSED[predicate])) - {subject}
         edges = graph.edges(subject, direction="out", predicates=CLOSED[predicate])
-        return f"{other} is none of the {len(above):,} classes above {one} in {_releases(edges)}"
+        of = f"none of the {len(above):,} classes" if len(above) != 1 else "not the one class"
+        return f"{other} is {of} above {one} in {_releases(edges)}"
     edges = graph.edges(subject, direction="out", predicates=(predicate,))
     rule = RULES.get(predicate)
     narrower = " or a kind of it" if rule and rule.after else ""
     relation = PREDICATES[predicate].label
     if not edges:
         return f"no {relation!r} statement on {one} is loaded"
-    return (
-        f"none of the {len(edges):,} {relation!r} statements on {one} in {_releases(edges)} is of "
-        f"{other}{narrower}"
-    )
+    held = many(len(edges), f"{relation!r} statement")
+    of = f"none of the {held}" if len(edges) != 1 else f"the {held}"
+    no = "is of" if len(edges) != 1 else "is not of"
+    return f"{of} on {one} in {_releases(edges)} {no} {other}{narrower}"
 
 
 def _total(graph: KnowledgeGraph, names: Names, statement: Statement, node: Curie) -> str:
@@ -85,8 +86,8 @@ def _total(graph: KnowledgeGraph, names: Names, statement: Statement, node: Curi
     ends = {e.subject if statement.inverse else e.object for e in held}
     relation = PREDICATES[statement.predicate].label
     return (
-        f"{len(held):,} {relation!r} statements {'to' if statement.inverse else 'from'} "
-        f"{names.label(node)} in {_releases(held)}, of {len(ends):,} different terms"
+        f"{many(len(held), f'{relation!r} statement')} {'to' if statement.inverse else 'from'} "
+        f"{names.label(node)} in {_releases(held)}, of {many(len(ends), 'different term')}"
     )
 
 
@@ -97,7 +98,7 @@ def _unlike(graph: KnowledgeGraph, names: Names, statement: Statement) -> str:
     if not edges:
         return f"no {relation!r} statement on {other} is loaded"
     return (
-        f"none of them is among the {len(edges):,} {relation!r} statements on {other} in "
+        f"none of them is among the {many(len(edges), f'{relation!r} statement')} on {other} in "
         f"{_releases(edges)}"
     )
 

@@ -124,6 +124,15 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
+def many(n: int, noun: str) -> str:
+    """The same for counts that may be large.
+
+    >>> many(1, "cell"), many(68579, "cell")
+    ('1 cell', '68,579 cells')
+    """
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 def _plain(_: Curie) -> str:
     return ""
 

@@ -8,6 +8,7 @@ import pytest
 
 from agent.cli.ask import shown
 from agent.qa import Agent
+from agent.verification.wording import many
 from kg.graph import KnowledgeGraph
 from kg.terms import IS_A
 
@@ -43,3 +44,18 @@ def test_what_records_say_themselves_counts_nothing(small: KnowledgeGraph, quest
 def test_the_command_line_shows_it_below_the_evidence(small: KnowledgeGraph) -> None:
     text = shown(Agent(small).ask("Is a B cell a T cell?"), small)
     assert re.search(r"\n  counted \[E1.*\]: T cell is none of the \d+ classes above B cell", text)
+
+
+def test_one_is_told_as_one(small: KnowledgeGraph) -> None:
+    """Nodes with a single class above them, or a single statement."""
+    lone = [
+        term
+        for term in small.terms(["CL:0000542", "CL:0000084", "CL:0000236"])
+        if len(small.edges(term, direction="in", predicates=(IS_A,))) == 1
+    ]
+    assert many(1, "statement") == "1 statement" and many(1200, "cell") == "1,200 cells"
+    for term in lone:
+        label = small.terms([term])[term].label
+        for why in whys(small, f"How many kinds of {label} are there?"):
+            assert not re.search(r"\b1 (?:'[^']+' )?(?:statements|different terms)\b", why)
+    assert lone

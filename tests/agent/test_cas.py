@@ -99,7 +99,7 @@ def test_it_says_what_was_found():
     unknown = by_label["unknown"]
     assert "cell_ontology_term_id" not in unknown
     assert unknown["cell_ids"] == ["c4"]
-    assert unknown["rationale"] == "unknown: no marker (1 cells)"
+    assert unknown["rationale"] == "unknown: no marker (1 cell)"
 
 
 @pytest.mark.assets

@@ -142,5 +142,5 @@ def test_annotate_reads_a_long_table_by_cluster(
     assert (first["name"], first["n_genes"]) == ("0", 4)
     assert (second["name"], second["unread"]) == ("1", ["NOSUCH"])
     assert "B cell" in second["label"]
-    assert "1: 1 names are no known gene: NOSUCH" in err
+    assert "1: 1 name is no known gene: NOSUCH" in err
     assert "1: genes lower in it than elsewhere, no markers of it: 1" in err

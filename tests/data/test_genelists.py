@@ -126,21 +126,31 @@ def test_a_table_of_one_gene_a_row_is_joined_by_cluster(tmp_path: Path, text: st
     "text",
     [
         "a\tCD3D CD3E\nb\tCD19\na\tMS4A1\n",
-        "a,CD3D\nb,CD3E\na,CD19\n",
+        "\na,CD3D,CD3E\nb,CD19\na,MS4A1\n",
         "cluster,size,genes\na,10,CD3D;CD3E\nb,1,CD19\na,20,MS4A1\n",
     ],
 )
-def test_a_cluster_that_stands_twice_is_refused(tmp_path: Path, text: str) -> None:
+def test_lines_of_one_name_are_lists_of_their_own_told_apart(tmp_path: Path, text: str) -> None:
     path = tmp_path / "twice.csv"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(BadFile, match=r"line [34]: cluster 'a' was on line [12] already; expected"):
-        read_gene_lists(path, once=True)
+    one, other, again = read_gene_lists(path)
+    first = 1 if text.startswith("a\t") else 2
+    assert (one.name, again.name) == (f"a (line {first})", f"a (line {first + 2})")
+    assert other.name == "b"
+    assert (one.genes, again.genes) == (("CD3D", "CD3E"), ("MS4A1",))
+
+
+def test_a_gene_a_line_without_a_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("a,CD3D\nb,CD3E\na,CD19\n", encoding="utf-8")
+    with pytest.raises(BadFile, match=r"line 3: cluster 'a' was on line 1 already, with one gene"):
+        read_gene_lists(path)
 
 
 def test_one_type_of_two_tissues_stays_two(tmp_path: Path) -> None:
     path = tmp_path / "tissues.csv"
     path.write_text("cluster,genes,tissue\nT,CD3D;CD3E,blood\nT,CD3D;CD69,lung\n", encoding="utf-8")
-    assert [one.tissue for one in read_gene_lists(path, once=True)] == ["blood", "lung"]
+    assert [one.tissue for one in read_gene_lists(path)] == ["blood", "lung"]
 
 
 @pytest.mark.parametrize("unknown", [("FOO", "BAR"), ("FOO1", "1-Foo", "2-Foo", "#7", "Q9Q9Q")])
