@@ -200,6 +200,8 @@ class Citation:
                         "scores": dict(piece.figures),
                         "notes": list(piece.notes),
                     }
+                if piece.observed:
+                    document["observed"] = piece.observed
                 if piece.statistic:
                     document |= {
                         "statistic": piece.statistic,

@@ -25,13 +25,10 @@ if TYPE_CHECKING:
     from encoders.perturbation.effect import Knockout
     from kg.graph import KnowledgeGraph
 
-__all__ = ["MODELS", "OBSERVED", "Seen", "ask", "problem"]
+__all__ = ["MODELS", "Seen", "ask", "problem"]
 
 SHOWN = 5
 """Candidates that a sentence names."""
-
-OBSERVED = "Observed, not predicted, "
-"""How the note begins that tells what the file's own cells of a perturbation show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +93,7 @@ def _told(prediction: Prediction, asked: tuple[str, ...], selection: str) -> Pre
         value=measured.value,
         baseline_value=measured.baseline_value,
         confidence=prediction.confidence,
+        observed=prediction.observed,
     )
 
 
@@ -125,20 +123,18 @@ def _knockout(seen: Seen, *genes: str) -> Prediction:
     """What knocking genes out changes, by the attached screen."""
     from encoders.perturbation.effect import knockout
 
-    many = SHOWN + len(genes)
-    found = knockout(_cells(seen).source, list(genes), limit=many, graph=seen.graph)
+    cells, many = _cells(seen), SHOWN + len(genes)
+    found = knockout(cells.source, list(genes), limit=many, graph=seen.graph, called=cells.name)
     said = found.prediction
     # The target's own fall is no finding.
     ranked = tuple(one for one in said.ranked if one.label not in genes and one.id not in genes)
-    notes = tuple(note for note in said.notes if not note.startswith("observed is"))
-    return replace(said, ranked=ranked, notes=(*notes, *_observed(found, ranked[:SHOWN])))
+    return replace(said, ranked=ranked, observed=_observed(found, ranked[:SHOWN]))
 
 
-def _observed(found: Knockout, shown: Sequence[Predicted]) -> list[str]:
-    """What the file's own cells of the perturbation show of the genes that are named."""
-    row = found.screen.place(found.perturbed)
-    if row is None or found.observed is None or found.observed_errors is None:
-        return []
+def _observed(found: Knockout, shown: Sequence[Predicted]) -> str:
+    """What the file's own cells of the perturbation show of the genes that are named, or ""."""
+    if found.observed is None or found.observed_errors is None:
+        return ""
     place = {gene: i for i, gene in enumerate(found.genes)}
     told = ", ".join(
         f"{one.label} {found.observed[place[one.label]]:+.2f} "
@@ -146,10 +142,10 @@ def _observed(found: Knockout, shown: Sequence[Predicted]) -> list[str]:
         for one in shown
     )
     names = " and ".join(found.perturbed)
-    return [
-        f"{OBSERVED}in the file's own {found.screen.cells[row]:,} cells with {names} perturbed, "
-        f"which the prediction was made without: {told}"
-    ]
+    return (
+        f"Observed, not predicted, in the file's own {found.observed_cells:,} cells with {names} "
+        f"perturbed, which the prediction was made without: {told}"
+    )
 
 
 def _knocked_out(seen: Seen) -> Prediction:

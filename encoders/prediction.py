@@ -60,7 +60,9 @@ class Prediction:
     log1p expression, a cosine); ``model`` its name, ``release`` the version or the first 12 hex
     digits of its weights' sha256. ``notes`` are limits the reader must know. ``confidence`` is the
     probability that the first is right, of a model whose probabilities were made to mean that
-    (:mod:`encoders.knockout.knocked`); None of any other: a score is none.
+    (:mod:`encoders.knockout.knocked`); None of any other: a score is none. ``observed`` says, in
+    words, what was measured of the same thing and kept from the model; it is no part of what is
+    predicted.
     """
 
     about: str
@@ -71,3 +73,4 @@ class Prediction:
     ranked: tuple[Predicted, ...]
     notes: tuple[str, ...] = ()
     confidence: float | None = None
+    observed: str = ""

@@ -171,6 +171,7 @@ class PredictionEvidence:
 
     ``value`` and ``baseline_value`` are the figures that ``measured`` and ``baseline`` tell.
     ``confidence`` is how probable the first candidate is, None where the model gives no such thing.
+    ``observed`` says what was measured of the same thing, which the model was not shown.
     """
 
     text: str
@@ -188,6 +189,7 @@ class PredictionEvidence:
     value: float | None = None
     baseline_value: float | None = None
     confidence: float | None = None
+    observed: str = ""
     kind: Kind = "prediction"
 
     @property

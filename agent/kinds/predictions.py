@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent import predictions
@@ -85,12 +85,9 @@ def linked(name: str) -> Callable[[Facts, Curie], Found]:
     return run
 
 
-def knockout(facts: Facts, these: These, gene: Curie) -> Found:
-    """What knocking a gene out changes, by a model of the attached screen."""
-    found = _asked(Seen(facts.graph, these.cells), "knockout", facts.names.label(gene))
-    observed = tuple(f"{w}." for w in found.warnings if w.startswith(predictions.OBSERVED))
-    rest = tuple(w for w in found.warnings if not w.startswith(predictions.OBSERVED))
-    return replace(found, notes=(*found.notes, *observed), warnings=rest)
+def knockout(facts: Facts, these: These, *genes: Curie) -> Found:
+    """What knocking genes out changes, all at once, by a model of the attached screen."""
+    return _asked(Seen(facts.graph, these.cells), "knockout", *map(facts.names.label, genes))
 
 
 def no_screen(facts: Facts, gene: Curie) -> Found:
@@ -156,7 +153,8 @@ def _asked(seen: Seen, model: str, *arguments: str) -> Found:
         said = predictions.ask(seen, model, *arguments)
     except CelloquyError as error:
         return none_found(_line(error))
-    return Found((measured(said),), warnings=said.notes)
+    notes = (f"{said.observed}.",) if said.observed else ()
+    return Found((measured(said),), notes, warnings=said.notes)
 
 
 def _line(error: CelloquyError) -> str:

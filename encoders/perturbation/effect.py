@@ -62,8 +62,9 @@ class Knockout:
         [N] the measured genes, their predicted changes, and the expected errors of these, None
         where those were not measured to go with errors.
     observed, observed_errors
-        [N] what the cells of the file with this very perturbation show, which the prediction was
-        made without; None where there are none.
+        [N] what the cells of the file with this very perturbation show; None where there are none.
+    observed_cells, held_out
+        How many of them there are, and whether the prediction was made without them.
     screen
         What was read of the file.
     share
@@ -82,6 +83,8 @@ class Knockout:
     observed_errors: NDArray[np.float64] | None
     screen: Screen
     share: float | None
+    observed_cells: int = 0
+    held_out: bool = True
     interaction: Interaction | None = None
     interaction_of: str = ""
 
@@ -99,6 +102,7 @@ def knockout(
     layer: str | None = None,
     limit: int = LIMIT,
     graph: KnowledgeGraph | None = None,
+    called: str | None = None,
 ) -> Knockout:
     """Predict what perturbing genes does to the control cells of a file.
 
@@ -119,6 +123,8 @@ def knockout(
         Genes in the ranking.
     graph
         Where annotations are read.
+    called
+        What the file is called in what is told; its own name by default.
 
     Raises
     ------
@@ -139,7 +145,8 @@ def knockout(
     with progress.line(f"what {' and '.join(wanted)} does") as say:
         say("reading the screen")
         here = read_screen(path, column=column, control=control, cells=cells, within=within,
-                           layer=layer, need_perturbations=stored is None)  # fmt: skip
+                           layer=layer, called=called,
+                           need_perturbations=stored is None)  # fmt: skip
         learnt = here if stored is None else _onto(stored, here)
         say("reading what is known of its genes")
         space = gene_space([*learnt.perturbed, *wanted], graph)
@@ -357,10 +364,6 @@ def _result(
         place = {gene: i for i, gene in enumerate(here.genes)}
         at = [place[gene] for gene in learnt.genes]
         seen, errors = here.changes[row][at], here.errors[row][at]
-        notes.append(f"observed is what {here.cells[row]:,} cells of the file with this "
-                     "perturbation show")  # fmt: skip
-        if model is None:
-            notes.append("the prediction was made without these cells")
     release = _digest(training) if found.name != "GEARS" else _short(model)
     names = " and ".join(wanted)
     about = f"what perturbing {names} changes"
@@ -370,9 +373,10 @@ def _result(
         about=about, model=found.name, release=release, unit=UNIT,
         measured=found.measured, ranked=ranked, notes=tuple(dict.fromkeys(notes)),
     )  # fmt: skip
+    pair, of = _combined(wanted, learnt, found.changes, seen)
     return Knockout(
         wanted, prediction, learnt.genes, found.changes, found.expected, seen, errors, here,
-        own_share(training), *_combined(wanted, learnt, found.changes, seen),
+        own_share(training), 0 if row is None else int(here.cells[row]), model is None, pair, of,
     )  # fmt: skip
 
 

@@ -132,6 +132,7 @@ def read_screen(
     cells: str | None = None,
     within: str | None = None,
     layer: str | None = None,
+    called: str | None = None,
     need_perturbations: bool = True,
 ) -> Screen:
     """Read the profiles of a screen.
@@ -150,6 +151,8 @@ def read_screen(
         A column whose values are compared with their own controls only.
     layer
         The matrix to use; see :func:`data.h5ad.open_cells`.
+    called
+        What the source is called in what is told; its own name by default.
     need_perturbations
         Whether a file with nothing but controls is refused.
 
@@ -161,6 +164,7 @@ def read_screen(
     from data.h5ad import open_cells
 
     with open_cells(source, layer) as plain:
+        plain.name = called or plain.name
         ids = sum(gene.startswith("ENSG") for gene in plain.genes)
         opened = plain.harmonised() if 2 * ids > len(plain.genes) else plain
         mask = opened.where(cells) if cells else np.ones(opened.n_cells, dtype=bool)

@@ -76,6 +76,7 @@ def test_a_forged_prediction_is_never_shown(graph: EmbeddedGraph) -> None:
         "asked": ("test", "CD4"),
         "figures": (("CL:0000084", 1.0),),
         "notes": (),
+        "observed": "Observed: CD8A falls",
     }
     for name, value in forged.items():
         other = replace(piece, **{name: value})
@@ -234,6 +235,8 @@ def test_a_knockout_is_predicted_from_the_attached_screen(
     assert document["prediction_confidence"] is None
     (cited,) = document["citations"]
     assert cited["measured_value"] > cited["baseline_value"]
+    assert cited["observed"] in answer.answer
+    assert not any("observed" in note.casefold() for note in cited["notes"])
 
 
 def test_an_image_or_a_model_that_cannot_be_used_is_refused_at_once(

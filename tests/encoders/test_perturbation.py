@@ -490,7 +490,8 @@ def test_the_models_predict_it_without_having_seen_the_gene(shared_data: Path, g
     made = found.prediction
     assert made.measured.value > made.measured.baseline_value
     assert found.observed is not None
-    assert "the prediction was made without these cells" in made.notes
+    assert (found.observed_cells, found.held_out) == (found.screen.cells[
+        found.screen.sets.index((gene,))], True)  # fmt: skip
     if gene == "IFNGR1":
         assert knockout(shared_data / THP1, [gene]).prediction == made
 

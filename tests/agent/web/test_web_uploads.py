@@ -6,7 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import anndata
 import h5py
+import numpy as np
+import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
@@ -14,7 +17,7 @@ from agent.web.app import create_app
 from agent.web.config import ServeConfig
 from agent.web.door import Door
 from agent.web.uploads import shown as shown_name
-from tests.agent.web.conftest import EVIL, HERE, opened
+from tests.agent.web.conftest import EVIL, HERE, events, opened
 
 SECRET = "the canary sings"
 
@@ -149,3 +152,37 @@ def test_what_reaches_outside_is_refused_unopened(
 )
 def test_names_are_for_showing(given: str, shown: str) -> None:
     assert shown_name(given) == shown
+
+
+def screen(path: Path) -> Path:
+    """Write six knock-outs of a dozen cells each, and a dozen controls."""
+    rng = np.random.default_rng(2)
+    labels = ["STAT1", "STAT2", "IRF9", "JAK2", "IFNGR1", "IRF1", "non-targeting"]
+    counts = rng.poisson(4, (84, 12)).astype(np.float32)
+    obs = pd.DataFrame({"perturbation": np.repeat(labels, 12)}, index=[f"c{i}" for i in range(84)])
+    genes = ["STAT1", "IRF1", "CD4", "CD8A", "MYC", "ACTB", "GAPDH", "PSMB9", "B2M", "LYZ", "NKG7",
+             "GNLY"]  # fmt: skip
+    anndata.AnnData(counts, obs=obs, var=pd.DataFrame(index=genes)).write_h5ad(path)
+    return path
+
+
+@pytest.mark.assets
+@pytest.mark.models
+def test_answers_name_a_file_as_it_was_named(
+    app: Door, client: TestClient, small_file: Path, tmp_path: Path
+) -> None:
+    """Not as it is kept; and never where."""
+
+    def ask(dataset: str) -> str:
+        body = {"question": "What happens if STAT2 is knocked out?", "dataset": dataset}
+        text = client.post("/api/ask", json=body).text
+        assert str(app.sessions.folder) not in text
+        assert "cells.h5ad" not in text
+        return str(events(text)[-1][1]["answer"])
+
+    made = put(client, screen(tmp_path / "a.h5ad"), "my screen.h5ad").json()
+    assert "over left-out genes" in (said := ask(made["id"]))
+    assert "on my screen.h5ad (n = 5)" in said
+    assert "in the file's own 12 cells with STAT2 perturbed" in said
+    plain = put(client, small_file, "blood.h5ad").json()
+    assert "blood.h5ad has no column of perturbations" in ask(plain["id"])
