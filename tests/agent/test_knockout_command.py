@@ -68,6 +68,12 @@ def test_the_command_tells_predicted_from_observed(shared_data: Path, tmp_path: 
     sizes = [abs(row["predicted"]) for row in found["changes"]]
     assert sizes == sorted(sizes, reverse=True)
     assert all(fact["edges"] for fact in found["facts"])
+    counts = found["counts"]
+    assert counts["genes"] == 299 >= counts["fall"] + counts["rise"]
+    assert 0 < counts["fall_beyond_expected_error"] <= counts["fall"]
+    assert counts["rise_beyond_expected_error"] <= counts["rise"]
+    assert "observed is what 661 cells of the file with this perturbation show" in found["notes"]
+    assert (found["kind"], found["status"]) == ("prediction", "predicted")
     drawn = picture.read_text()
     assert "observed in the file" in drawn
     assert "delta-Pearson" in drawn
