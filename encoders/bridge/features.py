@@ -242,13 +242,27 @@ def read_table(path: Path) -> FeatureTable:
 
 
 def _npz(path: Path) -> tuple[list[str], NDArray[Any]]:
+    from zipfile import BadZipFile
+
+    why = "it is no .npz of texts and numbers"  # not numpy's words, which advise to unpickle it
     try:
-        with np.load(path, allow_pickle=False) as held:
-            return [str(one) for one in held["genes"]], np.asarray(held["values"])
-    except (OSError, ValueError, KeyError) as error:
-        raise BadFile(
-            f"{path} cannot be read ({error}); expected an .npz with the arrays genes and values"
-        ) from error
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
+            if missing := [one for one in ("genes", "values") if one not in held]:
+                why = f"it has no array {missing[0]!r}"
+                raise KeyError(missing[0])
+            values = np.asarray(held["values"])
+            if values.dtype.kind not in "biuf":
+                why = "its values are no numbers"
+                raise ValueError(values.dtype)
+            return [str(one) for one in held["genes"]], values
+    except OSError as error:
+        why = error.strerror or why
+    except (EOFError, ValueError, KeyError, TypeError, BadZipFile):
+        pass
+    raise BadFile(
+        f"{path} cannot be read: {why}; expected an .npz with the arrays genes (texts) and values "
+        "(numbers), none of them of objects"
+    )
 
 
 def _lines(path: Path) -> tuple[list[str], NDArray[Any]]:

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import BadFile, BadInput
-from data.genes import Species, find_gene
+from data.errors import BadFile, BadInput, UnknownTerm
+from data.genes import Gene, Species, find_gene, resolve_gene
 from encoders.bridge import features as nodefeatures
 from encoders.bridge import tables as linktables
 from encoders.bridge.features import FeatureTable
@@ -129,9 +129,9 @@ def bridge(
     if limit < 1:
         raise BadInput(f"limit is {limit}; expected at least 1")
     of = linktables.target(to)
-    found = find_gene(gene, species)
     opened = EmbeddedGraph.open() if graph is None else nullcontext(graph)
     with opened as source:
+        found = _gene(gene, species, source)
         head, said = _head(found.id, found.symbol, source)
         orthologue = "" if head == found.id else _label(source, head)
         known = _known(of, source, dict.fromkeys((found.id, head)))
@@ -173,6 +173,57 @@ _WORDS = MappingProxyType(
 
 
 # --- what is asked about -------------------------------------------------------------------------
+
+
+def _gene(text: str, species: Species, graph: KnowledgeGraph) -> Gene:
+    """The gene that a text names; where it names something else, that is said."""
+    from kg.grounding import candidates
+
+    try:
+        return find_gene(text, species)
+    except UnknownTerm:
+        if species == "mouse" and (human := resolve_gene(text, "human")):
+            raise UnknownTerm(_of_human(human[0].gene, graph)) from None
+        other = next(iter(candidates(text, graph, limit=1)), None)
+        if other is None or other.category is Category.GENE:
+            raise
+        kind = _KINDS.get(other.category, "term")
+        raise UnknownTerm(
+            f"{text!r} is the {kind} {other.label} ({other.id}), no gene; expected a gene, such as "
+            f"TREM2; for what is known of a {kind}: celloquy neighbours {other.id}"
+        ) from None
+
+
+_KINDS = MappingProxyType(
+    {
+        Category.CELL_TYPE: "cell type",
+        Category.PROCESS: "process",
+        Category.FUNCTION: "function",
+        Category.COMPONENT: "component",
+        Category.ANATOMY: "tissue",
+        Category.DISEASE: "disease",
+    }
+)
+
+
+def _of_human(gene: Gene, graph: KnowledgeGraph) -> str:
+    """Why a human gene is none of the mouse's, and which mouse genes are its orthologues."""
+    ends = {
+        edge.subject if edge.object == gene.id else edge.object
+        for edge in graph.edges(gene.id, predicates=(ORTHOLOGOUS_TO,))
+    }
+    mice = sorted(_label(graph, one) for one in ends if one.startswith("MGI:"))
+    if len(mice) == 1:
+        which = f"its mouse orthologue is {mice[0]}: give that name"
+    elif mice:
+        which = f"the mouse has no one gene for it but {len(mice)} orthologues, name one of them: "
+        which += ", ".join(mice[:_NAMED]) + (" and others" if len(mice) > _NAMED else "")
+    else:
+        which = "no mouse orthologue of it is known"
+    return f"{gene.symbol} ({gene.id}) is a human gene, and {which}; or ask for it as a human one"
+
+
+_NAMED = 8  # orthologues in a message
 
 
 def _head(id: Curie, symbol: str, graph: KnowledgeGraph) -> tuple[Curie, tuple[str, ...]]:

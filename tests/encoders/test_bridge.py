@@ -193,6 +193,28 @@ def test_tables_that_are_none(tmp_path: Path, text: str, said: str) -> None:
         nodefeatures.read_table(file)
 
 
+@pytest.mark.parametrize("kind", ["objects", "text", "half", "empty", "unnamed", "words", "absent"])
+def test_arrays_that_are_none_are_refused_without_advice_to_unpickle(
+    tmp_path: Path, kind: str
+) -> None:
+    file = tmp_path / "own.npz"
+    genes, values = np.array(["CD8A", "CD4"]), np.eye(2)
+    if kind == "objects":
+        np.savez(file, genes=genes.astype(object), values=values)
+    elif kind == "unnamed":
+        np.savez(file, names=genes, values=values)
+    elif kind == "words":
+        np.savez(file, genes=genes, values=np.array([["a"], ["b"]]))
+    elif kind == "half":
+        np.savez(file, genes=genes, values=values)
+        file.write_bytes(file.read_bytes()[:200])
+    elif kind != "absent":
+        file.write_bytes(b"CD8A\t1\n" if kind == "text" else b"")
+    with pytest.raises(BadFile, match=r"own\.npz cannot be read: .*; expected an \.npz") as told:
+        nodefeatures.read_table(file)
+    assert "pickle" not in str(told.value) and "\n" not in str(told.value)
+
+
 def test_values_that_are_no_numbers(tmp_path: Path) -> None:
     file = tmp_path / "bad.tsv"
     file.write_text("CD8A\t1\tnan\n", encoding="utf-8")
@@ -344,6 +366,10 @@ def test_one_document_keeps_them_apart(capsys: pytest.CaptureFixture[str]) -> No
     ("words", "said"),
     [
         (["NOTAGENE", "--to", "disease"], "no human gene is called 'NOTAGENE'"),
+        (["T cells", "--to", "process"], "is the cell type T cell (CL:0000084), no gene"),
+        (["asthma", "--to", "disease"], "is the disease asthma"),
+        (["HLA-A", "--to", "process", "--species", "mouse"], "no one gene for it but"),
+        (["GNLY", "--to", "process", "--species", "mouse"], "no mouse orthologue of it is known"),
         (["TREM2", "--to", "drug"], "one of: process, function, component"),
         (["TREM2", "--to", "disease", "--features", "absent.tsv"], "absent.tsv cannot be read"),
         (["TREM2", "--to", "disease", "--model", "absent"], "absent holds no trained bridge"),
