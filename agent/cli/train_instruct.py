@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["instruct"]
 
-_CLOSING_ITEMS, _CLOSING_PATTERN, _CLOSING_RATE = 6_000, "CCFCCTCPCF", 0.5
-"""Of the steps at the end: items, kinds of steps, and the rate as a share of that before. On names
-alone a model unlearns to abstain (docs/experiments/llm_instruct.md)."""
+_CLOSING_ITEMS, _CLOSING_PATTERN = 6_000, "CCFCCTCCPC"
+_CLOSING_RATE, _CLOSING_BLEND = 0.5, 0.75
+"""Of the steps at the end: items, kinds of steps, the rate as a share of that before, and the share
+of cells that are mixed. On names alone a model unlearns to abstain
+(docs/experiments/llm_instruct.md)."""
 
 
 def instruct(
@@ -47,7 +49,7 @@ def instruct(
     steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.")] = None,
     closing: Annotated[
         int, typer.Option(help="Steps at the end: names of types, and facts beside them.", min=0)
-    ] = 300,
+    ] = 360,
     keep: Annotated[
         float,
         typer.Option(help="Share of what the layers add that is kept at the end.", min=0, max=1),
@@ -144,8 +146,7 @@ def _close(
         found, model.language, _CLOSING_ITEMS, seed=options.seed, shares=CLOSING
     )
     model.load_state_dict(made.state_dict())  # the same unless the projector was trained as well
-    config = replace(config, pattern=_CLOSING_PATTERN, loop=loop)
-    config = replace(config, pattern=_CLOSING_PATTERN, loop=loop)
+    config = replace(config, pattern=_CLOSING_PATTERN, blend=_CLOSING_BLEND, loop=loop)
     return train(
         model, some, found.cells, plain, talks, config, folder / "closing",
         start=folder / "first" / LORA, seconds=seconds, show=not options.quiet,
