@@ -87,6 +87,14 @@ class Facts:
         other.names = self.names
         return other
 
+    def naming(self, most: int) -> Facts:
+        """The same reads with lists of so many; as they are for 0. Names are shared."""
+        if not most:
+            return self
+        other = replace(self, shown=most)
+        other.names = self.names
+        return other
+
     def label(self, id: Curie) -> str:
         """The label with the id behind it."""
         return f"{self.names.label(id)} ({id})"

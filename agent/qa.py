@@ -282,7 +282,7 @@ class Agent:
         )
         why = [f"{plan.tool}: {plan.why}" if plan.tool else plan.why]
         notes: tuple[str, ...] = ()
-        if not plan.tool and not plan.turning:
+        if not plan.tool and not plan.turning and not plan.lacking:
             for asked in (guessed, chosen):  # a classifier, then a model where one is configured
                 guess = asked(state["read"], state["mentions"], self.config)
                 why += [guess.why] if guess.why else []

@@ -130,6 +130,8 @@ def unread(
         return f"it seems to be in {language}, and questions are read in English only"
     if unknown := [line for line in warnings if line.endswith(UNKNOWN)]:
         return f"{'; '.join(unknown)}; find ids with: celloquy term NAME"
+    if plan.lacking:
+        return plan.lacking
     if not mentions:
         if attached:
             return f"it was not understood; of the attached cells: {nearby_of_cells(question)}"

@@ -58,7 +58,7 @@ def retrieve(agent: Agent, state: State) -> State:
     ids = [candidate.id for candidate in chosen]
     step = Step(f"graph.{tool.name}", f"{tool.use}: {', '.join(ids)}")
     try:
-        found = tool(agent.facts.of(plan.organism), *ids)
+        found = tool(agent.facts.of(plan.organism).naming(plan.most), *ids)
     except ServerUnavailable:
         raise
     except (CelloquyError, sqlite3.Error) as error:

@@ -106,6 +106,7 @@ CELL_TOOLS: Mapping[str, CellTool] = {
         ("G",),
     ),
     "malignant": CellTool("Whether the cells are malignant.", kinds.malignant),
+    "state": CellTool("Whether the cells are exhausted, dividing, dying and so on.", kinds.state),
     "whether": CellTool("Whether the cells are of a type.", kinds.whether, ("C",)),
     "why_not": CellTool("Why the cells are not of a type.", kinds.why_not, ("C",)),
     "knockout": CellTool("What a knock-out of a gene changes.", predictions.knockout, ("G",)),

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 from agent.answer import Answer, Step
 from agent.conversation.followups import CELLS, Meant, resolve
 from agent.conversation.memory import Scratch, Turn, Turns
+from agent.conversation.subject import since_dropped
+from agent.conversation.sureness import account
 from agent.qa import Agent
 from agent.routing.among import gone_through
 from agent.verification.statement import Form
+from agent.verification.wording import Names, join
 from agent.writing import abstention
 from data.errors import BadInput, CelloquyError, UnknownTerm
 from kg.terms import Curie
@@ -116,6 +119,10 @@ class Conversation:
     def _answered(self, question: str, meant: Meant) -> Answer:
         if meant.lacking:
             return self._abstained(question, meant.lacking)
+        if meant.dropped:
+            return Answer(question, "ok", self._left())
+        if meant.sure:
+            return self._sure(question, meant)
         if meant.among:
             return self._among(question, meant)
         if meant.tool.startswith(CELLS):
@@ -134,6 +141,32 @@ class Conversation:
         except UnknownTerm as error:
             return self._abstained(question, str(error))
         return self.agent.ask(meant.text, self.cells, self._meant_last(), self.image)
+
+    def _left(self) -> str:
+        """What is said where the subject is dropped."""
+        names = Names(self.agent.graph)
+        terms = next((t.terms for t in reversed(since_dropped(self.memory.turns)) if t.terms), ())
+        of = join([f"{names.label(term)} ({term})" for term in terms])
+        said = f"{of} {'is' if len(terms) == 1 else 'are'} dropped" if of else "Nothing was meant"
+        return f"{said[:1].upper()}{said[1:]}: the next question stands for itself."
+
+    def _sure(self, question: str, meant: Meant) -> Answer:
+        """The last answer, told by what carries it; of annotated cells by their confidences."""
+        answer = self._last_of(meant) or self._answered(question, replace(meant, sure=False))
+        predicted = [one.evidence for one in answer.citations if one.tells == "predicted"]
+        if meant.tool.startswith(CELLS) and any(getattr(p, "statistic", "") for p in predicted):
+            these = replace(self._these(), selection=meant.selection, against=meant.against)
+            return self.agent.use_on_cells("sure", these)
+        told = account(answer)
+        return replace(answer, answer=told) if told else answer
+
+    def _last_of(self, meant: Meant) -> Answer | None:
+        """The answer that is meant, where it was given in this process and evidence is at hand."""
+        for answer in reversed(self.answers):
+            if answer.tool:
+                same = (answer.tool, answer.terms) == (meant.tool, meant.terms)
+                return answer if same and answer.citations else None
+        return None
 
     def _longer(self, question: str, meant: Meant) -> Answer:
         """The last question again, naming more of its list."""
@@ -202,7 +235,7 @@ class Conversation:
                 question=question,
                 tool=answer.tool,
                 terms=answer.terms if answer.tool else tuple(m.id for m in answer.mentions),
-                organism=meant.organism,
+                organism=meant.organism or _organism(answer),
                 selection=answer.selection,
                 against=answer.against,
                 listed=listed(answer),
@@ -212,6 +245,12 @@ class Conversation:
             )
         )
         return answer
+
+
+def _organism(answer: Answer) -> Curie:
+    """The organism that the question named, which its follow-ups mean as well."""
+    named = (mention.id for mention in answer.mentions if mention.id.startswith("NCBITaxon:"))
+    return next(named, "")
 
 
 MOST_LISTED = 50
@@ -231,22 +270,32 @@ def listed(answer: Answer) -> tuple[Curie, ...]:
         elif statement.form is Form.WALK:
             found |= dict.fromkeys((statement.subject, *statement.objects))
         elif statement.form is Form.MEASURED:
-            found |= dict.fromkeys(filter(None, (_id_of(pieces.get(k)) for k in claim.evidence)))
+            found |= dict.fromkeys(
+                one for key in claim.evidence for one in _ids_of(pieces.get(key))
+            )
     return tuple(found)[:MOST_LISTED]
 
 
-def _id_of(piece: object) -> Curie:
-    """The term or the gene that a measurement is of."""
-    if isinstance(piece, PredictionEvidence):
-        return piece.subject
-    if isinstance(piece, CellsEvidence) and piece.gene:
-        from data.genes import find_gene
+def _ids_of(piece: object) -> list[Curie]:
+    """The term or the gene that a measurement is of, or those that a model ranks."""
+    if isinstance(piece, PredictionEvidence) and piece.asked:
+        named = [_gene(one) if ":" not in one else one for one, _ in piece.figures]
+    elif isinstance(piece, PredictionEvidence):
+        named = [piece.subject]
+    elif isinstance(piece, CellsEvidence) and piece.gene:
+        named = [_gene(piece.gene)]
+    else:
+        named = []
+    return [one for one in named if one]
 
-        try:
-            return find_gene(piece.gene, "human").id
-        except CelloquyError:
-            return ""
-    return ""
+
+def _gene(symbol: str) -> Curie:
+    from data.genes import find_gene
+
+    try:
+        return find_gene(symbol, "human").id
+    except CelloquyError:
+        return ""
 
 
 def as_markdown(answers: Sequence[Answer], *, quotes: bool = True) -> str:

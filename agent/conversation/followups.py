@@ -11,10 +11,13 @@ to :mod:`agent.attached.cellquestions`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
+from agent.conversation.meant import CELLS, Meant
 from agent.conversation.memory import Turn
+from agent.conversation.predicted import after_prediction
+from agent.conversation.subject import asked_of, dropped, since_dropped
+from agent.conversation.sureness import EVIDENCE, asks_how_sure, how_sure
 from agent.routing.questions import LETTERS
 from agent.routing.router import route
 from agent.tools import TOOLS
@@ -24,9 +27,6 @@ from kg.grounding import ground
 from kg.terms import IS_A, ORTHOLOGOUS_TO, Curie
 
 __all__ = ["CELLS", "Meant", "resolve"]
-
-CELLS = "cells."
-"""What the name of a tool on attached cells begins with."""
 
 _ORGANISMS = {
     "mouse": "NCBITaxon:10090",
@@ -105,17 +105,14 @@ _OF_THEM = re.compile(
     r"(?: (?:genes|cells|types|cell types|markers|diseases|kinds))?\s+(?P<rest>.+)$",
     re.IGNORECASE,
 )
+_ARE_THEY = re.compile(
+    r"^\s*(?:and )?(?=(?:are|do|can) they\b)(?P<rest>.+)$", re.IGNORECASE
+)  # of a list before
 _ROUND = re.compile(
     r"^\s*(?:and )?(?:what about )?(?:the )?(?:other way (?:a)?round|reverse|converse|vice versa"
     r"|opposite)\W*$",
     re.IGNORECASE,
 )
-_EVIDENCE = re.compile(
-    r"^\s*(?:why|why is that|how do you know(?: that)?|how sure(?: are you)?|are you sure|what is "
-    r"the evidence|on what evidence|says who|source)\W*$",
-    re.IGNORECASE,
-)
-
 _MORE = re.compile(
     r"^\s*(?:(?:can|could|will) you )?(?:please )?(?:(?:show|give|tell|list|name)(?: me| us)? )?"
     r"(?:some |any )?(?:more|the rest|the others|all of (?:them|those|these))"
@@ -123,33 +120,8 @@ _MORE = re.compile(
     re.IGNORECASE,
 )
 
-_POINTING = (_PRONOUN, _THIS, _EVIDENCE, _WHY_NOT)
+_POINTING = (_PRONOUN, _THIS, EVIDENCE, _WHY_NOT)
 """What points to an earlier turn, or to the cells where some are attached."""
-
-
-@dataclass(frozen=True, slots=True)
-class Meant:
-    """A follow-up resolved: a question in full, a tool on terms, or what it is lacking.
-
-    ``text`` is the question with its references replaced. ``tool`` with ``terms`` (on the cells of
-    ``selection``, held ``against`` others) asks the last question anew. ``among`` are the lists
-    that "which of them" may go through, the latest first, ``text`` being what is asked of each;
-    ``measured`` is whether the latest is of answers for the attached cells. ``more`` is how many
-    times as much of a list as usual is wanted; ``remark`` is what the answer says of a reference.
-    """
-
-    text: str = ""
-    tool: str = ""
-    terms: tuple[Curie, ...] = ()
-    organism: Curie = ""
-    selection: str = ""
-    against: str = ""
-    among: tuple[tuple[Curie, ...], ...] = ()
-    measured: bool = False
-    more: int = 1
-    lacking: str = ""
-    note: str = ""
-    remark: str = ""
 
 
 def resolve(
@@ -169,9 +141,16 @@ def resolve(
         Whether cells are attached, which "they" and "these cells" then are.
     """
     question = _CHATTER.sub("", question)
+    turns, left = since_dropped(turns), dropped(question)
+    if left == "":
+        return Meant(dropped=True, note="drops what was spoken of")
+    if left is not None:
+        question, turns = left, ()
     if whole := _WHOLE.match(question):
         question = question[whole.end() :]
-    answered = [turn for turn in turns if turn.tool]
+    answered = [turn for turn in turns if turn.tool and turn.status != "failed"]
+    if not answered and not cells and turns and asks_how_sure(question, measured=False):
+        return Meant(lacking=_UNANSWERED)
     if not answered and not cells and turns and turns[-1].terms and _refers(question):
         # What was not answered has a subject all the same: "Where is TP53 sold?", "what is it?".
         return _replaced(question, turns, turns[-1], Names(graph), cells=cells)
@@ -186,9 +165,14 @@ def resolve(
         return Meant(text=question)
     if _MORE.match(question):
         return _more(turns, last)
-    if _EVIDENCE.match(question) and turns[-1] is not last and not cells:
-        return Meant(lacking="the last question was not answered, so that no evidence was given")
-    if _EVIDENCE.match(question) and not on_cells:
+    if (meant := after_prediction(question, last, names)) is not None:
+        return meant
+    sure = asks_how_sure(question, measured=on_cells)
+    if (EVIDENCE.match(question) or sure) and turns[-1] is not last and not cells:
+        return Meant(lacking=_UNANSWERED)
+    if sure and turns[-1] is last:
+        return how_sure(last)
+    if EVIDENCE.match(question) and not on_cells:
         return Meant(tool=last.tool, terms=last.terms, organism=last.organism, note="asked again")
     if _ROUND.match(question):
         return _turned_round(last)
@@ -196,10 +180,15 @@ def resolve(
         return _among(of_them, answered)
     if _WHY_NOT.match(question) and not _WHY_NOT.sub("", question).strip(" ?.!"):
         return _why_not_that(last)
+    if not on_cells and (asked := asked_of(question, _spoken_of(turns), _sensible(graph))):
+        return Meant(text=asked[0], note=f"asked of {names.label(asked[1])} ({asked[1]})")
     short = bool(_AND.match(question) or _WHY_NOT.match(question)) or len(question.split()) <= 2
     if short and (meant := _elliptic(question, answered, names)):
         return meant
     return _replaced(question, turns, last, names, cells=cells)
+
+
+_UNANSWERED = "the last question was not answered, so that no evidence was given"
 
 
 def _more(turns: Sequence[Turn], last: Turn) -> Meant:
@@ -428,7 +417,7 @@ def _among(match: re.Match[str], turns: Sequence[Turn]) -> Meant:
     if not among:
         return Meant(lacking="no answer before it lists anything that 'them' could be")
     return Meant(
-        text=match["rest"].strip(" ?.!"),
+        text=re.sub(r"\bthey (?:all )?", "", match["rest"], flags=re.IGNORECASE).strip(" ?.!"),
         among=among,
         measured=turns[-1].tool.startswith(CELLS),
         note=f"'them' are the {len(among[0])} that an answer before it named",
@@ -502,6 +491,8 @@ def _replaced(
     if (match := _POSSESSIVE.search(text) or pronoun) is not None:
         pool = (*last.listed[:1], *recent) if on_cells else recent
         term = next((t for t in pool if _makes_sense(_said(text, t), names.graph)), None)
+        if term is None and not on_cells and (each := _ARE_THEY.match(text)) and last.listed[1:]:
+            return _among(each, answered)
         term = term or next(iter(pool), None)
         if term is not None:
             put(term, match)
@@ -517,6 +508,10 @@ def _replaced(
 def _said(text: str, term: Curie) -> str:
     """The question with one term for its pronouns."""
     return _said_of(_PRONOUN.sub(term, _POSSESSIVE.sub(f"{term}'s", _AND.sub("", text))))
+
+
+def _sensible(graph: KnowledgeGraph) -> Callable[[str], bool]:
+    return lambda text: _makes_sense(text, graph)
 
 
 def _makes_sense(text: str, graph: KnowledgeGraph) -> bool:
@@ -536,6 +531,11 @@ def _both(match: re.Match[str], last: Turn, notes: list[str], names: Names) -> s
     left, right = pair
     notes.append(f"{match[0]!r} are {names.label(left)} and {names.label(right)}")
     return f"{left} and {right}"
+
+
+def _spoken_of(turns: Sequence[Turn]) -> tuple[Curie, ...]:
+    """The terms that the last turns were about, then what the last answer listed alone."""
+    return (*_recent(turns), *(turns[-1].listed if len(turns[-1].listed) == 1 else ()))
 
 
 def _recent(turns: Sequence[Turn]) -> tuple[Curie, ...]:

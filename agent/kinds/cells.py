@@ -38,6 +38,7 @@ __all__ = [
     "is_marker_here",
     "malignant",
     "rarest",
+    "state",
     "sure",
     "unanswered",
     "what",
@@ -292,6 +293,19 @@ def malignant(facts: Facts, these: These) -> Found:
         "changes inferred from expression, or known mutations, would tell.",
     )
     first = [replace(one, lead="By the type they resemble") for one in findings[:1]]
+    return Found((*first, *findings[1:]), notes)
+
+
+def state(facts: Facts, these: These) -> Found:
+    """What the annotation can say on a state of the cells, which is only their types."""
+    findings = _annotated(these)
+    notes = (
+        "Whether cells are in a state (exhausted, activated, dividing, dying) is not called here: "
+        "cells are compared with the markers of types. A type that is named for a state can be "
+        "asked for (are these exhausted T cells?), and so can a gene that speaks for one (is "
+        "PDCD1 higher in these cells?).",
+    )
+    first = [replace(one, lead="By type") for one in findings[:1]]
     return Found((*first, *findings[1:]), notes)
 
 

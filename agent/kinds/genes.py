@@ -7,7 +7,7 @@ says otherwise. A NOT-annotation is told as what it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from agent.facts import NO_DATA, Facts, Finding, Found, none_found
 from agent.verification.statement import RULES, Form, Statement
@@ -66,6 +66,11 @@ CAUSES = (
 _SOURCE = "source:"  # qualifier of a marker's edge (kg.associations)
 _NAMING_SHOWN = 4  # processes that name a cell type, at most
 _PER_FACT = 2  # rows of evidence shown for one fact: the strongest ones
+_EVERY = 10_000  # more partners than any gene has
+PHENOTYPES = "HPO-phenotypes"  # the source of kg.catalogue that a built graph may lack
+PAIRED = "ligand_receptor"  # qualifier of a pair of the ligand-receptor table (kg.associations)
+_LISTS = 2  # resources that must list a pair for it to stand beside the others
+_WEAKEST = 2
 
 
 def fact(
@@ -159,20 +164,48 @@ def location(facts: Facts, a: Curie) -> Found:
 
 
 def partners(facts: Facts, a: Curie) -> Found:
-    """With which proteins a gene's product interacts."""
-    found, total = facts.around(a, (INTERACTS_WITH,), "both")
+    """With which proteins a gene's product interacts: by experiment, by lists of pairs, by one."""
+    found, _ = facts.around(a, (INTERACTS_WITH,), "both", limit=_EVERY)
     if not found:
         return none_found(f"no loaded release records an interaction partner of {facts.label(a)}")
-    unique = list({n.term.id: n for n in found}.values())
-    rows = tuple(facts.edge(n.edges[0]) for n in unique)
-    statement = Statement(
-        Form.FACT,
-        subject=a,
-        predicate=INTERACTS_WITH,
-        objects=tuple(n.term.id for n in unique),
-    )
-    notes = [] if total <= len(found) else [f"{len(unique)} partners of more are named."]
-    return Found((Finding(statement, rows),), tuple(notes))
+    rows: dict[Curie, list[Edge]] = {}
+    for neighbour in found:
+        rows.setdefault(neighbour.term.id, []).extend(neighbour.edges)
+    best = {one: min(edges, key=_strength) for one, edges in rows.items()}
+    ranked = sorted(best, key=lambda one: (_strength(best[one]), -len(rows[one])))
+    findings = _by_support(facts, a, {one: best[one] for one in ranked[: facts.shown]})
+    notes = [f"{facts.shown} of {len(rows)} partners are named, best supported first."]
+    return Found(tuple(findings), tuple(notes) if len(rows) > facts.shown else ())
+
+
+def _strength(edge: Edge) -> tuple[int, float]:
+    """Experiments first, then pairs by how many lists have them, those of one list last."""
+    weight = edge.weight or 0.0
+    kind = 0 if PAIRED not in edge.qualifiers else 1 if weight >= _LISTS else 2
+    return (kind, -weight)
+
+
+_SUPPORT = (
+    "Shown by an experiment",
+    "Listed as a ligand and its receptor by several resources",
+    "Listed so by one resource only",
+)
+
+
+def _by_support(facts: Facts, a: Curie, best: Mapping[Curie, Edge]) -> list[Finding]:
+    """A gene's partners, apart by what carries them; a lead where there is more than one kind."""
+    kinds: dict[int, dict[Curie, Edge]] = {}
+    for one, edge in best.items():
+        kinds.setdefault(_strength(edge)[0], {})[one] = edge
+    findings = []
+    for kind in sorted(kinds):
+        statement = Statement(
+            Form.FACT, subject=a, predicate=INTERACTS_WITH, objects=tuple(kinds[kind])
+        )
+        lead = _SUPPORT[kind] if len(kinds) > 1 or kind == _WEAKEST else ""
+        rows = tuple(facts.edge(edge) for edge in kinds[kind].values())
+        findings.append(Finding(statement, rows, lead))
+    return findings
 
 
 def receptors(facts: Facts, a: Curie) -> Found:
@@ -190,7 +223,7 @@ def _paired(facts: Facts, a: Curie, direction: Direction, what: str) -> Found:
     edges = [
         edge
         for edge in facts.graph.edges(a, direction=direction, predicates=(INTERACTS_WITH,))
-        if "ligand_receptor" in edge.qualifiers and not edge.negated
+        if PAIRED in edge.qualifiers and not edge.negated
     ]
     if not edges:
         return none_found(
@@ -198,16 +231,11 @@ def _paired(facts: Facts, a: Curie, direction: Direction, what: str) -> Found:
         )
     ranked = sorted(edges, key=lambda e: (-(e.weight or 0.0), e.subject, e.object))
     shown = ranked[: facts.shown]
-    statement = Statement(
-        Form.FACT,
-        subject=a,
-        predicate=INTERACTS_WITH,
-        objects=tuple(e.object if direction == "out" else e.subject for e in shown),
-    )
+    best = {(e.object if direction == "out" else e.subject): e for e in shown}
     notes = [f"These are {what} by pairs that the source compiles, best supported first."]
     if len(ranked) > len(shown):
         notes.append(f"{len(shown)} of {len(ranked)} are named.")
-    return Found((Finding(statement, tuple(facts.edge(e) for e in shown)),), tuple(notes))
+    return Found(tuple(_by_support(facts, a, best)), tuple(notes))
 
 
 def diseases(facts: Facts, a: Curie) -> Found:
@@ -221,8 +249,14 @@ def diseases(facts: Facts, a: Curie) -> Found:
 def phenotypes(facts: Facts, a: Curie) -> Found:
     """Which phenotypes a disease has."""
     findings, notes = neighbours_by(facts, a, HAS_PHENOTYPE)
-    if not findings:
+    if not findings and PHENOTYPES in facts.graph.releases:
         return none_found(f"no loaded release gives phenotypes of {facts.label(a)}")
+    if not findings:
+        return none_found(
+            f"the graph holds no symptoms of any disease; those of {facts.label(a)} stand in the "
+            "disease annotations of the Human Phenotype Ontology (https://hpo.jax.org), which it "
+            "is built without; which genes are associated with it can be asked"
+        )
     return Found(tuple(findings), tuple(notes))
 
 

@@ -297,13 +297,15 @@ def capabilities(facts: Facts, a: Curie) -> Found:
     found = _all(facts, a, (CAPABLE_OF,), inverse=False, lacking="")
     if found.findings:
         return found
-    named = _all(facts, a, (MENTIONS,), inverse=True, lacking="")
-    if named.findings:
-        note = (
-            "No loaded release states capabilities of this type; these are processes whose name "
-            "contains it, which is a link by name alone."
-        )
-        return Found(named.findings, (*named.notes, note))
+    said = terms.definition(facts, a).findings if facts.words(a, "definition") else ()
+    named = genes.neighbours_by(
+        facts, a, MENTIONS, inverse=True, categories=(Category.PROCESS, Category.FUNCTION)
+    )
+    if said or named[0]:
+        notes = ["No loaded release states capabilities of this type as such."]
+        if named[0]:
+            notes.append("A process is named for its name, which contains the type's.")
+        return Found((*said, *named[0]), (*named[1], *notes))
     return none_found(
         f"no loaded release says what {facts.label(a)} is capable of; the full Cell Ontology "
         "(`celloquy data fetch cl-obo`) has such statements"

@@ -17,7 +17,7 @@ from kg.lexicon import normalise
 from kg.mentions import Mention
 from kg.terms import Category
 
-__all__ = ["with_heads", "with_ones", "with_root"]
+__all__ = ["with_eponyms", "with_heads", "with_ones", "with_root"]
 
 _ONES = re.compile(r"\b(?:the\s+)?([\w+-]+)\s+ones?\b", re.IGNORECASE)
 _ROOT = re.compile(r"\bcells?\b(?! types?\b| class)", re.IGNORECASE)
@@ -38,6 +38,27 @@ def with_ones(
         if meant := _meant(match[1], before[-1], graph):
             text = question[match.start() : match.end()]
             found.append(Mention(text, match.start(), match.end(), meant.candidates))
+    return tuple(sorted(found, key=lambda m: m.start))
+
+
+# "Alzheimer's" alone: a disease is called by who described it, and "disease" is left out.
+_EPONYM = re.compile(
+    r"\b[A-Z][a-z]{3,}(?:-[A-Z][a-z]+)?['\u2019]s\b(?= (?:and|or|in|with|is)\b|\W*$)"
+)
+
+
+def with_eponyms(
+    question: str, mentions: Sequence[Mention], graph: KnowledgeGraph
+) -> tuple[Mention, ...]:
+    """Add a mention for each "Alzheimer's" that a disease is named after, "disease" left out."""
+    found = list(mentions)
+    for match in _EPONYM.finditer(question):
+        if any(m.start < match.end() and match.start() < m.end for m in mentions):
+            continue
+        name = f"{match[0]} disease"
+        near = candidates(name, graph, categories=(Category.DISEASE,), limit=3)
+        if near and near[0].score >= _AS_WRITTEN:
+            found.append(Mention(match[0], match.start(), match.end(), tuple(near)))
     return tuple(sorted(found, key=lambda m: m.start))
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.routing.ellipsis import with_heads, with_ones, with_root
+from agent.routing.ellipsis import with_eponyms, with_heads, with_ones, with_root
 from agent.routing.spoken import respelt
 from kg.graph import KnowledgeGraph
 from kg.grounding import FUNCTION_WORDS, candidates, ground
@@ -66,6 +66,7 @@ def named_in(
         mentions = ground(question, graph)
     mentions = _without_sources(question, mentions)
     mentions = _with_products(question, mentions, graph)
+    mentions = with_eponyms(question, mentions, graph)
     mentions = _of_any_species(mentions)
     mentions = with_heads(question, with_ones(question, mentions, graph), graph)
     if not attached:

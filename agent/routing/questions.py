@@ -88,13 +88,15 @@ class Slotted:
     """``text`` in small words with slots; ``mentions[n]`` is what slot ``n`` stands for.
 
     ``organism`` is the id of an organism that the question names, or "". ``stated`` is whether a
-    yes-no question is asked as a statement ("Is it true that X is a Y").
+    yes-no question is asked as a statement ("Is it true that X is a Y"). ``most`` is how many of a
+    list are wanted ("five markers"), 0 where that is not said.
     """
 
     text: str
     mentions: tuple[Mention, ...]
     organism: str = ""
     stated: bool = False
+    most: int = 0
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -119,6 +121,9 @@ def slotted(question: str, mentions: Sequence[Mention], *, general_too: bool = F
     parts: list[str] = []
     kept: list[Mention] = []
     organism = ""
+    counted = _counted(question, mentions)
+    if counted:
+        question = question[: counted.start()] + " " * len(counted[0]) + question[counted.end() :]
     first = mentions[0].start if mentions else len(question)
     lead = _ASKING.match(question)
     stated = lead is not None and lead.end() <= first
@@ -143,7 +148,36 @@ def slotted(question: str, mentions: Sequence[Mention], *, general_too: bool = F
     parts.append(_plain(question[end : tail.start() if tail else len(question)]))
     text = " ".join(part for part in parts if part)
     text = _WHOSE.sub("", text)
-    return Slotted(text, tuple(kept), organism, stated)
+    most = _number(counted["n"]) if counted else 0
+    return Slotted(text, tuple(kept), organism, stated, most)
+
+
+# "Five markers", "the top 10 genes", "two good surface markers": how many of a list are wanted.
+_NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_MOST = re.compile(
+    rf"\b(?:the )?(?:(?:top|best|first) )?(?P<n>{'|'.join(_NUMBERS)}|[2-9]|[1-9]\d)"
+    r"(?: (?:top|best|good|main|important|typical|known|strongest))? "
+    r"(?=(?:(?:surface|marker|canonical|cell|interaction|target|associated) )?"
+    r"(?:markers|genes|proteins|diseases|disorders|partners|receptors|ligands|processes|functions"
+    r"|types|subtypes|kinds|phenotypes|symptoms)\b)",
+    re.IGNORECASE,
+)
+
+
+def _counted(question: str, mentions: Sequence[Mention]) -> re.Match[str] | None:
+    """Where a question says how many it wants, outside of names."""
+    return next(
+        (
+            match
+            for match in _MOST.finditer(question)
+            if not any(m.start < match.end() and match.start() < m.end for m in mentions)
+        ),
+        None,
+    )
+
+
+def _number(word: str) -> int:
+    return int(word) if word.isdigit() else _NUMBERS.index(word.lower()) + 2
 
 
 def _plain(text: str) -> str:

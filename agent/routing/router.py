@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from agent.routing.asked import open_relation, yes_no
 from agent.routing.patterns import HARMLESS, PATTERNS
 from agent.routing.questions import Slotted, slotted
+from agent.routing.unheld import unheld
 from kg.mentions import Mention
 from kg.terms import Curie
 
@@ -57,6 +58,8 @@ class Plan:
     ``unread`` are the words that no reading accounts for, ``turning`` those that turn the
     question into another one than its terms and its relation make. ``negated`` is a question
     whose only such word is its "not", and which a release can settle either way: "Is A not a B?".
+    ``most`` is how many a question wants of a list, 0 where it does not say; ``lacking`` is why no
+    loaded source can answer it, where that is known.
     """
 
     tool: str
@@ -66,6 +69,8 @@ class Plan:
     organism: Curie = ""
     turning: tuple[str, ...] = ()
     negated: bool = False
+    most: int = 0
+    lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,11 @@ class _Reading:
 
 def route(question: str, mentions: Sequence[Mention]) -> Plan:
     """Choose the tool for a question."""
+    plan = _routed(question, mentions)
+    return plan if plan.tool or plan.turning else replace(plan, lacking=unheld(question))
+
+
+def _routed(question: str, mentions: Sequence[Mention]) -> Plan:
     plans: list[tuple[_Reading, Slotted]] = []
     for meant in _meanings(mentions):
         for general_too in (False, True):
@@ -106,7 +116,7 @@ def route(question: str, mentions: Sequence[Mention]) -> Plan:
             return Plan(best.tool, terms, f"{best.why}, negated", negated=True)
         why = f"looks like {best.tool}, but turns on {' '.join(turned)!r}"
         return Plan("", terms, why, organism=asked.organism, turning=turned)
-    return Plan(best.tool, terms, best.why, organism=asked.organism)
+    return Plan(best.tool, terms, best.why, organism=asked.organism, most=asked.most)
 
 
 def _meanings(mentions: Sequence[Mention]) -> Iterator[tuple[Mention, ...]]:

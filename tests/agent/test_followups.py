@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from agent.answer import Answer, Citation, Claim
+from agent.conversation.chat import listed
 from agent.conversation.followups import resolve
 from agent.conversation.memory import Turn
+from agent.conversation.subject import dropped, since_dropped
+from agent.conversation.sureness import account
+from agent.verification.statement import Form, Statement
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
+from retrieval.evidence import PredictionEvidence
 
 LYMPHOCYTE, T, B, GZMB = "CL:0000542", "CL:0000084", "CL:0000236", "HGNC:4709"
 MS4A1, CD8, NK = "HGNC:7315", "CL:0000625", "CL:0000623"
@@ -138,3 +144,93 @@ def test_thanks_and_ands_before_a_whole_question_are_passed_over(small: Knowledg
     before = turn("is_a", T, B)
     for said in ("Thanks! And what is a monocyte?", "ok, so what is a monocyte?"):
         assert resolve(said, [before], small).text == "what is a monocyte?"
+
+
+# --- the subject, and predictions ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "left"),
+    [
+        ("forget it", ""),
+        ("Never mind.", ""),
+        ("ok, forget about that", ""),
+        ("Let's change the subject!", ""),
+        ("never mind, what is a B cell?", "what is a B cell?"),
+        ("Forget it - and tell me about monocytes", "tell me about monocytes"),
+        ("What do T cells forget?", None),
+        ("Leave out B cells", None),
+    ],
+)
+def test_what_drops_the_subject(question: str, left: str | None) -> None:
+    assert dropped(question) == left
+
+
+def test_nothing_before_a_dropped_subject_is_meant(small: KnowledgeGraph) -> None:
+    spoken = [turn("definition", B), Turn("forget it", status="ok")]
+    assert since_dropped(spoken) == []
+    assert resolve("What are its markers?", spoken, small).lacking
+    anew = [turn("definition", B), Turn("never mind, what is CD8A?", "definition", ("HGNC:1706",))]
+    assert resolve("What does it do?", anew, small).text == "What does HGNC:1706 do?"
+
+
+@pytest.mark.parametrize(
+    ("question", "terms"),
+    [
+        ("and with PRF1?", (GZMB, "HGNC:9360")),
+        ("what about together with PRF1?", (GZMB, "HGNC:9360")),
+        ("and if PRF1 is knocked out too?", (GZMB, "HGNC:9360")),
+        ("and PRF1?", ("HGNC:9360",)),
+        ("which genes fall most?", (GZMB,)),
+        ("and which rise?", (GZMB,)),
+        ("what was observed?", (GZMB,)),
+    ],
+)
+def test_what_follows_a_predicted_knockout(
+    small: KnowledgeGraph, question: str, terms: tuple[str, ...]
+) -> None:
+    before = turn("cells.knockout", GZMB)
+    meant = resolve(question, [before], small, cells=True)
+    assert (meant.tool, meant.terms, meant.sure) == ("cells.knockout", terms, False)
+
+
+@pytest.mark.parametrize("question", ["how sure are you?", "why?", "what is the evidence?"])
+def test_a_prediction_is_as_sure_as_it_was_measured(small: KnowledgeGraph, question: str) -> None:
+    meant = resolve(question, [turn("cells.knockout", GZMB)], small, cells=True)
+    assert (meant.tool, meant.sure) == ("cells.knockout", True)
+
+
+def test_a_failed_turn_is_not_gone_on_from(small: KnowledgeGraph) -> None:
+    failed = Turn("why?", "cells.why", selection="k=1", status="failed")
+    meant = resolve("and PRF1?", [turn("cells.knockout", GZMB), failed], small, cells=True)
+    assert (meant.tool, meant.terms) == ("cells.knockout", ("HGNC:9360",))
+
+
+@pytest.mark.parametrize(
+    ("question", "tool"),
+    [
+        ("and phenotypes?", "predicted_phenotypes"),
+        ("what about functions?", "predicted_functions"),
+        ("and where?", "predicted_locations"),
+        ("in which cell types?", "predicted_types"),
+    ],
+)
+def test_other_links_of_the_gene_that_one_was_predicted_for(
+    small: KnowledgeGraph, question: str, tool: str
+) -> None:
+    meant = resolve(question, [turn("predicted_diseases", GZMB)], small)
+    assert (meant.tool, meant.terms) == (tool, (GZMB,))
+
+
+def test_the_genes_that_a_model_ranks_are_listed() -> None:
+    piece = PredictionEvidence(
+        "GZMB out, predicted by a model", "model", "r", "a score 0.5", "mean 0.4",
+        figures=(("PRF1", -0.5), ("HGNC:7315", 0.2)), asked=("knockout", "GZMB"),
+    )  # fmt: skip
+    claim = Claim(
+        piece.text, ("E1",), Statement(Form.MEASURED, quotes=(piece.text,)), "supported", "same"
+    )
+    answer = Answer("?", "ok", piece.text, (claim,), (Citation("E1", piece),))
+    assert listed(answer) == ("HGNC:9360", "HGNC:7315")
+    told = account(answer)
+    assert "no fact; measured: a score 0.5; beside it, mean 0.4" in told
