@@ -66,10 +66,18 @@ def problem(piece: PredictionEvidence, seen: Seen) -> str:
         again = ask(replace(seen, selection=piece.selection), name, *arguments)
     except (CelloquyError, TypeError, KeyError) as error:
         return f"the model does not say it again: {error}"
-    unknown = [one for one, _ in again.figures if ":" in one and not seen.graph.term(one)]
-    if unknown:
-        return f"{unknown[0]} is not in the loaded releases"
+    if unknown := _unknown(again, seen.graph):
+        return f"{unknown} is not in the loaded releases"
     return "" if again == piece else "the model, asked again, says something else"
+
+
+def _unknown(piece: PredictionEvidence, graph: KnowledgeGraph) -> str:
+    """The first of the candidates that no release holds, or ""; HPO's are in a file of its own."""
+    from encoders.bridge.tables import current
+
+    named = [one for one, _ in piece.figures if ":" in one]
+    held = current(graph, named)
+    return next((one for one in named if one not in held), "")
 
 
 def _told(prediction: Prediction, asked: tuple[str, ...], selection: str) -> PredictionEvidence:

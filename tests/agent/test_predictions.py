@@ -23,13 +23,14 @@ from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
 from retrieval.evidence import PredictionEvidence
 
-TARGETS = ("disease", "process", "function", "component", "celltype")
+TARGETS = ("disease", "process", "function", "component", "celltype", "phenotype")
 QUESTIONS = {
     "disease": "Which diseases is {} predicted to be associated with?",
     "process": "Predict processes of {}",
     "function": "What are likely functions of {}?",
     "component": "Where is {} predicted to be located?",
     "celltype": "Predict cell types for {}",
+    "phenotype": "Predict phenotypes of {}",
 }
 THP1 = "perturbation/papalexi2021_eccite_thp1_crisprko_dev_counts.h5ad"
 
@@ -190,7 +191,7 @@ GENES = [
 
 @pytest.mark.assets
 def test_predictions_are_told_as_predictions(real: EmbeddedGraph) -> None:
-    assert said_as_predictions(Agent(real), GENES[:2], ("disease",)) == 2
+    assert said_as_predictions(Agent(real), GENES[:1], ("disease", "phenotype")) == 2
 
 
 @pytest.mark.assets

@@ -6,10 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import anndata
 import h5py
-import numpy as np
-import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
@@ -17,6 +14,7 @@ from agent.web.app import create_app
 from agent.web.config import ServeConfig
 from agent.web.door import Door
 from agent.web.uploads import shown as shown_name
+from tests.agent.smallscreen import screen
 from tests.agent.web.conftest import EVIL, HERE, events, opened
 
 SECRET = "the canary sings"
@@ -152,18 +150,6 @@ def test_what_reaches_outside_is_refused_unopened(
 )
 def test_names_are_for_showing(given: str, shown: str) -> None:
     assert shown_name(given) == shown
-
-
-def screen(path: Path) -> Path:
-    """Write six knock-outs of a dozen cells each, and a dozen controls."""
-    rng = np.random.default_rng(2)
-    labels = ["STAT1", "STAT2", "IRF9", "JAK2", "IFNGR1", "IRF1", "non-targeting"]
-    counts = rng.poisson(4, (84, 12)).astype(np.float32)
-    obs = pd.DataFrame({"perturbation": np.repeat(labels, 12)}, index=[f"c{i}" for i in range(84)])
-    genes = ["STAT1", "IRF1", "CD4", "CD8A", "MYC", "ACTB", "GAPDH", "PSMB9", "B2M", "LYZ", "NKG7",
-             "GNLY"]  # fmt: skip
-    anndata.AnnData(counts, obs=obs, var=pd.DataFrame(index=genes)).write_h5ad(path)
-    return path
 
 
 @pytest.mark.assets
