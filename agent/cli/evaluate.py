@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,16 @@ __all__ = ["SUITES", "evaluate"]
 
 GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
 """Labels and questions written by hand; they come with a checkout, not with an installation."""
+
+
+class Ablation(StrEnum):
+    """Those of :data:`training.evaluate.ablate_llm.ABLATIONS`, so that --help loads nothing."""
+
+    positives = "positives"
+    projectors = "projectors"
+    texts = "texts"
+    bt = "bt"
+    objectives = "objectives"
 
 
 def evaluate(
@@ -45,6 +56,22 @@ def evaluate(
         Path | None,
         typer.Option(help="llm: also draw cells and names before and after alignment, as a UMAP."),
     ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="llm: cells of each dataset that the language model reads; 0: "
+            "none, and no generation either.",
+            show_default="200; generation: 100",
+        ),
+    ] = None,
+    ablation: Annotated[
+        list[Ablation] | None,
+        typer.Option(
+            help="llm: also train anew with each variant of this, three seeds of 200 "
+            "steps: minutes; through the language model (bt, objectives) hours. Repeat."
+        ),
+    ] = None,
     work: Annotated[
         Path | None,
         typer.Option(
@@ -63,20 +90,22 @@ def evaluate(
         raise BadInput(f"no suite is named {unknown[0]!r}; there are: {', '.join(SUITES)}")
     folder = data or Path(os.environ.get("CELLOQUY_TEST_DATA", ""))
     if folder == Path() or not folder.is_dir():
-        given = f"{folder} is no folder" if folder != Path() else "no evaluation data was named"
-        raise BadInput(f"{given}; expected --data FOLDER or CELLOQUY_TEST_DATA (CONTRIBUTING.md)")
+        why = f"{folder} is no folder" if folder != Path() else "no evaluation data was named"
+        raise BadInput(f"{why}; expected --data FOLDER or CELLOQUY_TEST_DATA (CONTRIBUTING.md)")
     if out is not None and "encoders" not in chosen:
         raise BadInput("--out keeps the runs of the suite encoders; name that suite, or leave it "
                        "out")  # fmt: skip
-    if picture is not None and "llm" not in chosen:
-        raise BadInput("--picture is drawn by the suite llm; name that suite, or leave it out")
-    if picture is not None:
+    given = {"picture": picture, "sample": sample, "ablation": ablation or None}
+    if asked := [one for one, value in given.items() if value is not None and "llm" not in chosen]:
+        raise BadInput(f"--{asked[0]} is for the suite llm; name that suite, or leave it out")
+    if picture is not None and picture.exists():
         to_write(picture)
     if work is not None and "phenotypes" not in chosen:
         raise BadInput("--work keeps the training of the suite phenotypes; name that suite, or "
                        "leave it out")  # fmt: skip
     own: dict[str, Callable[[Path], Report]] = {
-        "encoders": partial(_encoders, out=out), "llm": partial(_llm, picture=picture),
+        "encoders": partial(_encoders, out=out),
+        "llm": partial(_llm, picture=picture, sample=sample, ablations=ablation or ()),
         "phenotypes": partial(_phenotypes, work=work),
     }  # fmt: skip
     reports = []
@@ -145,10 +174,35 @@ def _typenovelty(folder: Path) -> Report:
     return typenovelty(folder, seed=options.seed)
 
 
-def _llm(folder: Path, picture: Path | None = None) -> Report:
+def _llm(
+    folder: Path,
+    picture: Path | None = None,
+    sample: int | None = None,
+    ablations: Sequence[Ablation] = (),
+) -> Report:
+    """Gaps and ranking, then what is generated with LoRA and without, then what was asked for."""
+    from training.evaluate.llm import SAMPLE as READ
     from training.evaluate.llm import llm
 
-    return llm(folder, picture=picture, seed=options.seed)
+    read = READ if sample is None else sample
+    report = llm(folder, picture=picture, seed=options.seed, sample=read)
+    if sample != 0:
+        from encoders.aligned import SHIPPED
+        from training.evaluate.labels import SAMPLE as NAMED
+        from training.evaluate.labels import evaluate as generated
+
+        named = sample or NAMED
+        report.join(generated(folder, SHIPPED, seed=options.seed, sample=named))
+    for what in ablations:
+        from training.evaluate.ablate_llm import ablations_of
+
+        report.join(ablations_of(what.value, folder, sample=sample or 0))
+    if not ablations:
+        report.notes.append(
+            "ablations (positives, projectors, texts, [Bt], objectives) train anew: --ablation; "
+            "what they gave is in docs/experiments/llm.md"
+        )
+    return report
 
 
 def _markers(folder: Path) -> Report:

@@ -13,12 +13,16 @@ import scipy.sparse as sp
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from encoders.aligned import Aligned, SpaceConfig  # noqa: E402 - after the check for torch
+from data.errors import BadInput  # noqa: E402 - after the check for torch
+from encoders.aligned import Aligned, SpaceConfig  # noqa: E402
+from encoders.labels import token_vectors  # noqa: E402
 from kg.backoff import Hierarchy  # noqa: E402
 from kg.terms import Category, Term  # noqa: E402
 from tests.encoders.tinymodels import tiny  # noqa: E402
 from training.align import AlignConfig, untrained  # noqa: E402
+from training.evaluate.ablate_llm import begin  # noqa: E402
 from training.evaluate.llm import Bench, Set, draw, read_genes, top_genes  # noqa: E402
+from training.holdout import split_of_term  # noqa: E402
 from training.profiles import CellSet, Profiles  # noqa: E402
 
 TREE = Hierarchy.make({"r": "r", "a": "ra", "b": "rb", "c": "rc"}, {i: i for i in "rabc"})
@@ -58,6 +62,33 @@ def test_the_nearest_centroid_knows_nothing_of_types_without_cells() -> None:
     rank = bench().rank(some, ("a", "b", "c"), scores)
     assert (rank.r1, rank.r5) == (0.5, 1.0)
     assert rank.right.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("objective", ["token", "contextual"])
+def test_an_ablation_begins_at_the_map_of_the_mean_cells(objective: str) -> None:
+    """Mean cells lie nearest to their own words before any step, for each objective."""
+    language: Any = tiny("llama")
+    texts = {"CL:1": "T cell", "CL:2": "B cell", "CL:3": "naive T cell"}
+    texts = {one: text for one, text in texts.items() if split_of_term(one, ()) == "train"}
+    rows = np.eye(len(texts), 5, dtype=np.float32)
+    cells = CellSet(rows, tuple(texts), ("simulated",) * len(texts))
+    plan = AlignConfig(objective=objective)  # type: ignore[arg-type]
+    model = begin(language, cells, texts, plan)
+    words = token_vectors(language, list(texts.values()))
+    soft = model.projector(torch.from_numpy(rows)).mean(1).detach().numpy()
+    cosines = unit(soft - words.mean(axis=0)) @ unit(words - words.mean(axis=0)).T
+    assert len(texts) > 1
+    if objective == "token":
+        assert (cosines.argmax(axis=1) == np.arange(len(texts))).all()
+    else:  # of the length of words, so that the model reads them as such
+        length = (model.projector(torch.from_numpy(rows)) ** 2).mean(-1).sqrt().detach().numpy()
+        assert length == pytest.approx(language.scale, rel=1e-3)
+    with pytest.raises(BadInput, match="without a ridge"):
+        begin(language, cells, texts, AlignConfig(ridge=None))
+
+
+def unit(rows: Any) -> Any:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 @pytest.mark.slow

@@ -45,6 +45,15 @@ class Report:
         """Add a baseline's figure of the same name."""
         self.baselines.setdefault(baseline, {})[name] = Figure(float(value), n, spread)
 
+    def join(self, other: Report) -> None:
+        """Add the figures, baselines, conditions and notes of another report."""
+        self.figures |= other.figures
+        for base, some in other.baselines.items():
+            self.baselines.setdefault(base, {}).update(some)
+        self.versions = {**self.versions, **other.versions}
+        self.assets = {**self.assets, **other.assets}
+        self.notes += other.notes
+
     def document(self) -> dict[str, Any]:
         """The report as interfaces.md describes `evaluate --json`."""
 
