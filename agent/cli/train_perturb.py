@@ -38,11 +38,13 @@ def perturb(
     from dataclasses import replace
 
     from encoders.perturbation.graphs import gene_nodes
-    from encoders.perturbation.store import save_stored
+    from encoders.perturbation.store import NAME, save_stored
     from training.perturb.data import read_cells
     from training.perturb.train import PerturbConfig, trained
 
     writable(output)
+    if (output / f"{NAME}.json").exists():
+        say(f"{output} holds a trained model already, which will be replaced")
     started = time.monotonic()
     config = PerturbConfig()
     config = replace(config, loop=replace(config.loop, steps=steps, seed=options.seed))

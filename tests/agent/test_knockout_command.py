@@ -94,6 +94,15 @@ def test_what_cannot_be_used_is_one_line(arguments: tuple[str, ...], told: str) 
     assert told in done.stderr
 
 
+@pytest.mark.models
+def test_a_model_that_is_there_is_not_replaced_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "perturb.json").write_text("{}")
+    done = run("train", "perturb", "--h5ad", "absent.h5ad", "-o", str(tmp_path))
+    assert done.returncode == 2
+    assert "holds a trained model already, which will be replaced" in done.stderr
+    assert (tmp_path / "perturb.json").read_text() == "{}"
+
+
 def test_help_of_both_commands_says_what_they_give() -> None:
     assert "the measured worth of the prediction" in " ".join(
         run("knockout", "--help").stdout.split()
