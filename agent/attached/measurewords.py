@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from agent.verification.wording import many
 from kg.terms import Curie
 from retrieval.evidence import CellsEvidence, PredictionEvidence
 
@@ -107,8 +108,8 @@ def _size_words(piece: CellsEvidence, cells: AttachedCells) -> str:
     figures = dict(piece.figures)
     n, of = int(figures["cells"]), int(figures["of"])
     if not piece.selection:
-        return f"The dataset has {n:,} cells"
-    return f"{n:,} of the {of:,} cells of the dataset ({percent(n / of)}) are " + (
+        return f"The dataset has {many(n, 'cell')}"
+    return f"{n:,} of the {of:,} cells of the dataset ({percent(n / of)}) {_are(figures)} " + (
         _with(piece).replace("cells", "those", 1)
     )
 
@@ -174,9 +175,9 @@ def _annotated_words(piece: PredictionEvidence, cells: AttachedCells) -> str:
     f = dict(piece.figures)
     lead = f"{_of(f)} {_with(piece)}{_share(f)}"
     if not piece.subject:
-        return f"{lead} are without an answer that is sure enough"
+        return f"{lead} {_are(f)} without an answer that is sure enough"
     return (
-        f"{lead} are annotated as {_term(piece.subject, cells)}, with a mean confidence of "
+        f"{lead} {_are(f)} annotated as {_term(piece.subject, cells)}, with a mean confidence of "
         f"{f['confidence']:.2f}"
     )
 
@@ -192,6 +193,10 @@ def _listed_annotated_words(piece: PredictionEvidence, cells: AttachedCells) -> 
     return f"{text} {_term(piece.subject, cells)}, mean confidence {f['confidence']:.2f}"
 
 
+def _are(f: Mapping[str, float]) -> str:
+    return "is" if f["cells"] == 1 else "are"
+
+
 def _of(f: Mapping[str, float]) -> str:
     n, of = int(f["cells"]), int(f["of"])
     return f"All {n:,}" if n == of else f"{n:,} of the {of:,}" if n else f"None of the {of:,}"
@@ -205,7 +210,7 @@ def _share(f: Mapping[str, float]) -> str:
 def _below_words(piece: PredictionEvidence, cells: AttachedCells) -> str:
     f = dict(piece.figures)
     return (
-        f"{_of(f)} {_with(piece)}{_share(f)} are annotated as "
+        f"{_of(f)} {_with(piece)}{_share(f)} {_are(f)} annotated as "
         f"{_term(piece.subject, cells)} or a kind of it"
     )
 

@@ -170,6 +170,8 @@ def resolve(
     sure = asks_how_sure(question, measured=on_cells)
     if (EVIDENCE.match(question) or sure) and turns[-1] is not last and not cells:
         return Meant(lacking=_UNANSWERED)
+    if sure and last.status == "abstained":
+        return Meant(lacking=_UNANSWERED)
     if sure and turns[-1] is last:
         return how_sure(last)
     if EVIDENCE.match(question) and not on_cells:

@@ -159,8 +159,9 @@ def _marked(shown: Sequence[Citation]) -> Iterator[str]:
         return
     alone = sum(len(one) < 2 for one in lists)
     yield (
-        f"Of {len(some)} markers cited{_keys(some)}, {len(some) - alone} are listed by two "
-        f"collections or more and {alone} by one; being listed is no measurement."
+        f"Of {len(some)} markers cited from {_released(some)}{_keys(some)}, {len(some) - alone} "
+        f"{'is' if len(some) - alone == 1 else 'are'} listed by two collections or more and "
+        f"{alone} by one; being listed is no measurement."
     )
 
 

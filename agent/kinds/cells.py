@@ -19,7 +19,7 @@ from agent.facts import Facts, Finding, Found, none_found
 from agent.kinds.expression import GROUPS, NO_CLUSTERS, is_higher
 from agent.kinds.hierarchy import walk
 from agent.verification.statement import Form, Statement
-from agent.verification.wording import join
+from agent.verification.wording import counted, join, many
 from kg.terms import IS_A, MARKER_OF, Curie
 from retrieval.evidence import EdgeEvidence, PredictionEvidence
 
@@ -66,7 +66,8 @@ def what(facts: Facts, these: These) -> Found:
     notes = []
     if len(rows) > ANSWERS:
         rest = sum(n for _, n in rows[ANSWERS:])
-        notes.append(f"The other {rest:,} have {len(rows) - ANSWERS} more answers.")
+        more = counted(len(rows) - ANSWERS, "more answer")
+        notes.append(f"The other {rest:,} {'has' if rest == 1 else 'have'} {more}.")
     notes.append(_PREDICTED)
     return Found(tuple(findings), tuple(notes), warnings=these.cells.annotation.about.notices)
 
@@ -275,7 +276,7 @@ def how_many_patients(facts: Facts, these: These) -> Found:
 
 def how_many_genes(facts: Facts, these: These) -> Found:
     """How many genes the file has."""
-    lead = f"{these.cells.cells.n_genes:,} genes in the file"
+    lead = f"{many(these.cells.cells.n_genes, 'gene')} in the file"
     return Found((measured(measures.size(these.cells, ALL), lead=lead),))
 
 
@@ -297,16 +298,13 @@ def malignant(facts: Facts, these: These) -> Found:
 
 
 def state(facts: Facts, these: These) -> Found:
-    """What the annotation can say on a state of the cells, which is only their types."""
-    findings = _annotated(these)
-    notes = (
-        "Whether cells are in a state (exhausted, activated, dividing, dying) is not called here: "
+    """Why no state of the cells is told, and what near it can be asked."""
+    return none_found(
+        "whether cells are in a state (exhausted, activated, dividing, dying) is not called here: "
         "cells are compared with the markers of types. A type that is named for a state can be "
         "asked for (are these exhausted T cells?), and so can a gene that speaks for one (is "
-        "PDCD1 higher in these cells?).",
+        "PDCD1 higher in these cells?)"
     )
-    first = [replace(one, lead="By type") for one in findings[:1]]
-    return Found((*first, *findings[1:]), notes)
 
 
 def is_marker_here(facts: Facts, these: These, gene: Curie) -> Found:

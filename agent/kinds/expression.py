@@ -11,6 +11,8 @@ from agent.attached.measurewords import ANNOTATED
 from agent.attached.selection import ALL
 from agent.attached.these import CLUSTERS, These, measured
 from agent.facts import Facts, Found, none_found
+from agent.kinds.genes import listed_types
+from agent.verification.wording import many
 from kg.terms import Curie
 from retrieval.evidence import PredictionEvidence
 
@@ -117,7 +119,9 @@ def compare(facts: Facts, these: These) -> Found:
         findings.append(measured(*shown))
     overlap = int((cells.mask(here) & cells.rest(here, there)).sum())
     if overlap:
-        notes.append(f"{overlap:,} cells are in both selections.")
+        notes.append(
+            f"{many(overlap, 'cell')} {'is' if overlap == 1 else 'are'} in both selections."
+        )
     return Found(tuple(findings), tuple(notes))
 
 
@@ -227,7 +231,17 @@ def expressing_types(
         return none_found("none of these types is among the answers for the attached cells")
     hierarchy = these.cells.annotation.hierarchy
     labels = [hierarchy.labels[hierarchy.index(one)] for one in there]
-    return _by_group(facts, these, gene, ANNOTATED, labels, by)
+    found = _by_group(facts, these, gene, ANNOTATED, labels, by)
+    return found if found.findings or types else _by_lists(facts, gene, found.lacking)
+
+
+def _by_lists(facts: Facts, gene: Curie, lacking: str) -> Found:
+    """The types that a gene is listed as a marker of, where the cells cannot tell."""
+    findings, notes = listed_types(facts, gene)
+    if not findings:
+        return none_found(lacking)
+    first = replace(findings[0], lead="By marker lists, not by these cells")
+    return Found((first, *findings[1:]), (f"{lacking}.", *notes))
 
 
 def expressing_groups(facts: Facts, these: These, gene: Curie, *, by: str = "share") -> Found:

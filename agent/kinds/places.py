@@ -61,11 +61,18 @@ def types_in(facts: Facts, tissue: Curie) -> Found:
         )
     notes = []
     if named:
-        many = f"{_QUOTED} of {len(named)}" if len(named) > _QUOTED else f"{len(named)}"
-        notes.append(
-            f"Quoted are {many} definitions that name {facts.names.label(tissue)}; which other "
-            "types are found there they do not say."
-        )
+        label = facts.names.label(tissue)
+        if len(named) == 1:
+            notes.append(
+                f"Quoted is the one definition that names {label}; which other types are found "
+                "there it does not say."
+            )
+        else:
+            few = f"{_QUOTED} of {len(named)}" if len(named) > _QUOTED else f"{len(named)}"
+            notes.append(
+                f"Quoted are {few} definitions that name {label}; which other types are found "
+                "there they do not say."
+            )
     return Found(tuple(findings), tuple(notes))
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from agent.config import AskConfig
 from agent.llm import Drafted, chat_model, is_remote, within
 from agent.prompts import NOTHING, choice
+from agent.routing.nearby import in_words
 from agent.routing.patterns import HARMLESS
 from agent.routing.questions import LETTERS, slotted
 from agent.routing.router import Plan, turning
@@ -39,7 +40,6 @@ CHOICE_TOKENS = 12
 """Length of a reply that names a tool."""
 
 _EITHER_WAY = frozenset({"related", "difference", "genes_linking", "holds", "same"})
-_LETTER = re.compile(r"(?:\b(?:cell types?|gene|disease|process|term|ligand|receptor) )?\b([AB])\b")
 _POINTING = frozenset({"these", "those", "this"})
 """Words for cells that were attached: what is asked of those is measured, never guessed."""
 
@@ -134,19 +134,17 @@ def chosen(question: str, mentions: Sequence[Mention], config: AskConfig) -> Gue
     if isinstance(said, str):
         return Guessed(None, f"no choice: {said}")
     options = _options(said)
-    listed = {name: _in_words(tool, order, said) for name, (tool, order) in options.items()}
+    listed = {
+        name: in_words(tool.use, [said.mentions[place].label for place in order])
+        for name, (tool, order) in options.items()
+    }
     heard = within(config.write_seconds, lambda: _heard(config, question, listed))
     if heard.problem:
         return Guessed(None, f"{config.llm} chose nothing: {heard.problem}")
     if heard.text not in options:
         return Guessed(None, f"{config.llm} chose none of the tools")
     tool, order = options[heard.text]
-    name = heard.text
-    if turned := turning(tool.name, said.words):
-        return Guessed(None, f"{config.llm}: {name}, but it turns on {' '.join(turned)!r}")
-    terms = tuple(said.mentions[place] for place in order)
-    plan = Plan(tool.name, terms, f"{config.llm} chose it", organism=said.organism)
-    return Guessed(plan, f"{config.llm}: {name}", _note(tool, terms, config.llm))
+    return _taken(said, tool, order, f"{config.llm}: {heard.text}", config.llm)
 
 
 def masked_question(question: str, mentions: Sequence[Mention]) -> str:
@@ -205,17 +203,6 @@ def _options(said: _Question) -> dict[str, tuple[Tool, tuple[int, ...]]]:
     return found
 
 
-def _in_words(tool: Tool, order: Sequence[int], said: _Question) -> str:
-    """A tool's use with the question's terms in it."""
-    return _filled(tool, [said.mentions[place].label for place in order])
-
-
-def _filled(tool: Tool, labels: Sequence[str]) -> str:
-    names = dict(zip("AB", labels, strict=False))
-    # "The markers of cell type A" is read as "The markers of hepatocyte".
-    return _LETTER.sub(lambda match: names.get(match[1], match[1]), tool.use)
-
-
 def _planned(said: _Question, guess: Guess, heard: str) -> Guessed:
     """The guess as a plan, where the tool takes the question's terms."""
     tool = TOOLS[guess.tool]
@@ -226,20 +213,21 @@ def _planned(said: _Question, guess: Guess, heard: str) -> Guessed:
         order = order[::-1]  # "would GFAP tell an astrocyte": the gene is the gene in any order
         if not _fits(tool, order, said):
             return Guessed(None, f"{heard}: {tool.name}, which takes other kinds of term")
+    return _taken(said, tool, order, heard, heard)
+
+
+def _taken(said: _Question, tool: Tool, order: Sequence[int], why: str, by: str) -> Guessed:
+    """The question taken for a tool on its terms in an order, unless a word of it turns it."""
     if turned := turning(tool.name, said.words):
-        return Guessed(None, f"{heard}: {tool.name}, but it turns on {' '.join(turned)!r}")
+        return Guessed(None, f"{why}: {tool.name}, but it turns on {' '.join(turned)!r}")
     terms = tuple(said.mentions[place] for place in order)
-    plan = Plan(tool.name, terms, heard, organism=said.organism)
-    return Guessed(plan, heard, _note(tool, terms, heard))
+    asks = in_words(tool.use, [mention.label for mention in terms]).rstrip(".")
+    note = f"no rule reads this wording; it was taken ({by}) for: {asks}"
+    return Guessed(Plan(tool.name, terms, why, organism=said.organism), why, note)
 
 
 def _fits(tool: Tool, order: Sequence[int], said: _Question) -> bool:
     return all(said.letters[at] in takes for at, takes in zip(order, tool.takes, strict=True))
-
-
-def _note(tool: Tool, terms: Sequence[Mention], by: str) -> str:
-    asks = _filled(tool, [mention.label for mention in terms]).rstrip(".")
-    return f"no rule reads this wording; it was taken ({by}) for: {asks}"
 
 
 def _heard(config: AskConfig, text: str, listed: Mapping[str, str]) -> Drafted:

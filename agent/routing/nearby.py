@@ -17,7 +17,7 @@ from agent.verification.tokens import lemma
 from kg.lexicon import normalise
 from kg.mentions import Mention
 
-__all__ = ["nearby", "nearby_of_cells"]
+__all__ = ["in_words", "nearby", "nearby_of_cells"]
 
 _OFFERED = 3  # kinds of question that are named
 _LETTER = re.compile(r"(?:\b(?:cell types?|gene|disease|process|term|ligand|receptor) )?\b([AB])\b")
@@ -67,8 +67,8 @@ def nearby(question: str, mentions: Sequence[Mention]) -> str:
         near = len(asked & _words(tool.use))
         for ids in permutations(letters, tool.arity):  # the question's own order comes first
             if "".join(letters[one] for one in ids) in kinds:
-                names = dict(zip("AB", (labels[one] for one in ids), strict=False))
-                offered.setdefault(name, (-near, -tool.arity, place, _filled(tool.use, names)))
+                said = in_words(tool.use, [labels[one] for one in ids])
+                offered.setdefault(name, (-near, -tool.arity, place, said))
     return _listed(rank[-1] for rank in sorted(offered.values())[:_OFFERED])
 
 
@@ -89,8 +89,13 @@ def _words(text: str) -> set[str]:
     return {word for word in words if word not in HARMLESS and len(word) > 1}
 
 
-def _filled(use: str, names: dict[str, str]) -> str:
-    # "The markers of cell type A" is read as "The markers of hepatocyte".
+def in_words(use: str, labels: Sequence[str]) -> str:
+    """A tool's use with the names of its terms in it.
+
+    >>> in_words("The markers of cell type A.", ["hepatocyte"])
+    'The markers of hepatocyte.'
+    """
+    names = dict(zip("AB", labels, strict=False))
     return _LETTER.sub(lambda match: names.get(match[1], match[1]), use)
 
 

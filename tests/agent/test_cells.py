@@ -110,8 +110,6 @@ def agent(real: EmbeddedGraph) -> Agent:
         ("Which of these cells are tumour cells?", "malignant", "is not called here"),
         ("Are any of them malignant?", "malignant", "By the type they resemble: "),
         ("Are there cancer cells in the dataset?", "malignant", "is not called here"),
-        ("Are these cells exhausted?", "state", "is not called here"),
-        ("How many of them are dividing?", "state", "By type: "),
         ("How many cells and genes are there in total?", "how_many_genes", f"{len(GENES)} genes"),
         ("Is GNLY a marker of these cells?", "is_marker_here", "Yes, by these cells: Higher in"),
         ("Is CD79A a marker of them?", "is_marker_here", "No, not by these cells: Lower in"),
@@ -137,6 +135,19 @@ def test_questions_about_cells(
     assert {citation.evidence.kind for citation in answer.citations} <= {
         "cells", "prediction", "kg_edge", "ontology_path"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Are these cells exhausted?", "How many of them are dividing?", "Are any of them activated?"],
+)
+def test_a_state_is_not_called_and_what_can_be_asked_is_said(
+    agent: Agent, cells: AttachedCells, question: str
+) -> None:
+    answer = agent.ask(question, cells)
+    assert (answer.status, answer.tool) == ("abstained", "cells.state")
+    assert "are these exhausted T cells?" in answer.answer
+    assert agent.ask("Are these exhausted T cells?", cells).tool == "cells.whether"
 
 
 @pytest.mark.parametrize(
