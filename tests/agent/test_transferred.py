@@ -115,6 +115,8 @@ def test_the_command_writes_a_copy_and_a_document(halves, tmp_path, capsys):
 def test_how_well_strangers_are_told_is_measured_on_the_reference(halves):
     about = transferred(halves).about
     (said,) = [notice for notice in about.notices if "none of these" in notice]
+    (worth,) = [notice for notice in about.notices if notice.startswith("confidence: ")]
+    assert "not calibrated on other datasets" in worth
     told, lost = about.parameters["held_out_told"], about.parameters["held_in_lost"]
     assert 0 < lost <= 0.06 < told < 1
     assert f"{told:.0%} of its cells" in said
