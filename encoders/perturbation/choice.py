@@ -73,17 +73,28 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """The model that won, delta-Pearson of all by case, and the winner's errors [cases, N]."""
+    """The model that won, delta-Pearson of all by case, and the winner's errors [cases, N].
+
+    ``own`` [cases, N] is where a case's own genes are measured.
+    """
 
     recipe: Recipe
     scores: Mapping[Recipe, NDArray[np.float64]]
     errors: NDArray[np.float64]
+    own: NDArray[np.bool_]
 
-    @property
-    def expected(self) -> NDArray[np.float64]:
-        """[N] root mean square error of the winner for each gene."""
-        found: NDArray[np.float64] = np.sqrt((self.errors**2).mean(axis=0))
-        return found
+    def expected(self, at: NDArray[np.int64]) -> NDArray[np.float64]:
+        """[N] root mean square error of the winner for each gene.
+
+        Of genes that are perturbed, at the places ``at``, by what befell others' own genes; of all
+        genes else by the cases that do not target them.
+        """
+        squares, other = self.errors**2, ~self.own
+        found = np.where(other, squares, 0.0).sum(axis=0) / np.maximum(other.sum(axis=0), 1)
+        if self.own.any():
+            found[at] = squares[self.own].mean()
+        rooted: NDArray[np.float64] = np.sqrt(found)
+        return rooted
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +206,8 @@ def choose(training: Training, some: Sequence[Case], recipes: Sequence[Recipe] =
             for one, case in zip(kept, some, strict=True)
         ]
         predicted[recipe] = np.array(rows)
-    truth = training.changes[[case.row for case in some]]
+    at = [case.row for case in some]
+    truth = training.changes[at]
     scores = {
         recipe: np.array([pearson(p, t) for p, t in zip(rows, truth, strict=True)])
         for recipe, rows in predicted.items()
@@ -205,7 +217,7 @@ def choose(training: Training, some: Sequence[Case], recipes: Sequence[Recipe] =
     gain = _independent(scores[best] - scores[MEAN], training.sets, some)
     if MEAN in recipes and not beyond_chance(gain):
         best = MEAN
-    return Choice(best, scores, predicted[best] - truth)
+    return Choice(best, scores, predicted[best] - truth, training.own[at])
 
 
 def beyond_chance(gain: NDArray[np.float64]) -> bool:
@@ -276,7 +288,7 @@ def measure(
         choice = choose(inside, cases_like(inside.sets, size, unseen), recipes)
         genes = training.sets[case.row]
         predicted.append(change(choice.recipe, inside, genes))
-        expected.append(choice.expected)
+        expected.append(choice.expected(inside.measured(genes)))
         chosen.append(choice.recipe)
         if progress is not None:
             progress(len(chosen), len(outer))

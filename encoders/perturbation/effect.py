@@ -244,7 +244,8 @@ def _answer(
             return _gears(stored, training, wanted, learnt, seen)
     name = choice.recipe.label
     notes = [_why(use, choice.recipe, worth)]
-    expected = choice.expected if worth.spearman > SHOWN else None
+    at = training.measured(wanted)
+    expected = choice.expected(at) if worth.spearman > SHOWN else None
     if expected is None:
         notes.append(
             f"no expected errors are shown: their Spearman correlation with the errors is "

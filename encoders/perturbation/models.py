@@ -119,6 +119,11 @@ class Training:
         found: NDArray[np.float64] = total / np.maximum(other.sum(axis=0), 1)
         return found
 
+    def measured(self, genes: Sequence[str]) -> NDArray[np.int64]:
+        """Places of those of the genes that are measured."""
+        at: NDArray[np.int64] = self.places[self.space.rows([genes])[0] > 0]
+        return np.extract(at >= 0, at)
+
     def taken(self, kept: Sequence[int]) -> Training:
         """The same with these perturbations only."""
         at = np.asarray(kept, dtype=np.int64)
@@ -178,9 +183,9 @@ def with_own(
     share = own_share(training)
     if share is None:
         return found
-    at = training.places[training.space.rows([genes])[0] > 0]
+    at = training.measured(genes)
     out = found.copy()
-    out[at[at >= 0]] = share * training.control[at[at >= 0]]
+    out[at] = share * training.control[at]
     return out
 
 

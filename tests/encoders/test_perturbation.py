@@ -15,6 +15,7 @@ from data.errors import BadFile, BadInput, UnknownTerm
 from encoders.perturbation.choice import (
     AGREEING,
     FEWEST,
+    Choice,
     agreement,
     beyond_chance,
     cases,
@@ -316,6 +317,18 @@ def test_a_case_hides_what_it_says(
 def test_too_few_perturbations_are_refused() -> None:
     with pytest.raises(BadInput, match="2 perturbations of 2 genes; expected enough"):
         cases_like((("A",), ("B",)), 1, 1)
+
+
+def test_expected_errors_are_apart_for_own_genes() -> None:
+    """By hand: two cases; the first is of gene 0, the second of gene 1."""
+    errors = np.array([[6.0, 3.0, 3.0], [2.0, 8.0, 4.0]])
+    own = np.array([[True, False, False], [False, True, False]])
+    choice = Choice(MEAN, {}, errors, own)
+    mixed = np.sqrt((9 + 16) / 2)
+    assert choice.expected(np.array([], dtype=np.int64)).tolist() == [2, 3, mixed]
+    assert choice.expected(np.array([2])).tolist() == [2, 3, np.sqrt((36 + 64) / 2)]
+    untold = Choice(MEAN, {}, errors, np.zeros((2, 3), dtype=bool))
+    assert untold.expected(np.array([2]))[2] == mixed
 
 
 def test_fewer_than_five_gains_are_never_beyond_chance() -> None:
