@@ -205,7 +205,7 @@ class KnockedOut:
             unit=f"probability among the {len(names)} answers that the model was trained on",
             measured=self.measured[kind],
             ranked=ranked,
-            notes=(*self._first(kind, ranked[0], len(names)), *self._limits(used, genes)),
+            notes=(*self._first(kind, ranked[0], len(names)), *self._limits(used, values, genes)),
             confidence=ranked[0].score if kind in self.calibrations else None,
         )
 
@@ -227,9 +227,19 @@ class KnockedOut:
                          f"{chance:.2f} by chance")  # fmt: skip
         return found
 
-    def _limits(self, used: set[str], genes: Sequence[str]) -> tuple[str, ...]:
+    def _limits(
+        self,
+        used: set[str],
+        values: sp.csr_matrix | NDArray[Any] | None,
+        genes: Sequence[str],
+    ) -> tuple[str, ...]:
         found = ["it can name no gene that it was not trained on"]
-        if "gene" in used and self.panel is not None:
+        if values is not None and self.panel is not None:
+            if values.shape[0] < MOST:
+                found.append(
+                    f"it was measured on groups of about {MOST} cells; of fewer it can tell less, "
+                    "of single cells nothing where that was measured"
+                )
             missing = len(set(self.panel.genes) - set(genes))
             if missing:
                 found.append(f"{missing} of its {len(self.panel.genes)} genes are not in the file "

@@ -278,6 +278,9 @@ def test_the_answer_is_a_prediction_with_its_figure(trained: KnockedOut) -> None
     assert scores == sorted(scores, reverse=True)
     assert trained.predict(chosen, some.genes) == found
     assert any("not trained on" in note for note in found.notes)
+    assert not any("fewer" in note for note in found.notes)
+    few = trained.predict(chosen[:49], some.genes)
+    assert any("groups of about 50 cells; of fewer" in note for note in few.notes)
 
 
 def test_an_image_a_group_of_cells_or_both(trained: KnockedOut) -> None:
