@@ -7,7 +7,7 @@ the same, however many kinds of term it takes. Regularisation, threshold and the
 are chosen by cross-validation over wordings, never on the held-out list
 (``tests/golden/rewordings.tsv``), which was written before the first training run.
 
-``python -m training.route_classifier [--write] [--held-out FILE]``
+``python -m training.route_classifier [--write] [--json FILE]``
 """
 
 from __future__ import annotations

@@ -159,6 +159,7 @@ _OF_CELLS_ALONE = frozenset(
         "expressed",
         "expressing_types",
         "groups_of_type",
+        "how_many_of",
         "is_higher",
         "is_lower",
         "knockout",

@@ -119,6 +119,8 @@ def agent(real: EmbeddedGraph) -> Agent:
         ("How do clusters B and T differ?", "compare", "the cells with leiden=B than in the cells"),
         ("Are there any B cells in this dataset?", "whether", "25 of the 75 cells of the dataset"),
         ("How many of these are NK cells?", "how_many_of", "All 25 cells with leiden=NK are"),
+        ("How many are NK cells?", "how_many_of", "All 25 cells with leiden=NK are"),
+        ("What fraction are NK cells?", "how_many_of", "All 25 cells with leiden=NK are"),
         ("Which genes separate them from B cells?", "compare_type", "annotated as B cell"),
         ("How many cells could not be annotated?", "unanswered", "None of the 25 cells"),
         ("What can you tell me about these cells?", "what", "natural killer cell"),

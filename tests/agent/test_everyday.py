@@ -47,6 +47,7 @@ def talk(*questions: str) -> Answer:
         ("Where is insulin made?", "types_of_gene", ("HGNC:6081",)),
         ("Where is CD19 expressed?", "types_of_gene", ("HGNC:1633",)),
         ("Who does IL6 talk to?", "partners", ("HGNC:6018",)),
+        ("Which cells are CD19 positive?", "types_of_gene", ("HGNC:1633",)),
     ],
 )  # fmt: skip
 def test_everyday_wordings_are_read_by_rule(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from agent.config import AskConfig
+from agent.evaluation.byhand import read_rewordings
+from agent.lookup import open_graph
 from agent.qa import Agent
 from agent.routing.guessing import chosen, guessed
+from agent.routing.naming import named_in
 from data.errors import DependencyMissing
 from encoders import routes
 from encoders.routes import RouteClassifier
@@ -17,6 +21,7 @@ from kg.graph import KnowledgeGraph
 from kg.grounding import ground
 from tests.retrieval.little_encoder import LittleEncoder
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 UNREAD = "Pray sort lymphocyte into its varieties"
 LIMIT = 5.0
 
@@ -139,6 +144,22 @@ def test_the_shipped_classifier_does_guess(small: KnowledgeGraph) -> None:
     found = guessed(question, ground(question, small), AskConfig())
     assert found.plan is not None
     assert found.plan.tool == "markers"
+
+
+@pytest.mark.models
+@pytest.mark.assets
+@pytest.mark.slow
+def test_the_shipped_classifier_reaches_tools_that_had_patterns_alone() -> None:
+    """Questions that it was not tuned on: some are read, none is taken for another."""
+    agent = Agent(open_graph())
+    asked = read_rewordings(GOLDEN / "rewordings_tools.tsv")
+    found = []
+    for question, kind in asked:
+        read, mentions, _ = named_in(question, agent.graph, attached=False)
+        guess = guessed(read, mentions, agent.config)
+        found.append((guess.plan.tool if guess.plan else "", kind))
+    assert sum(tool == kind for tool, kind in found) >= 3
+    assert not [one for one in found if one[0] not in ("", one[1])]
 
 
 # --- a language model ----------------------------------------------------------------------------
