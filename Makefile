@@ -81,7 +81,6 @@ docs: $(VENV)/.test
 train-default: $(VENV)/.test
 	$(BIN)/celloquy data fetch core models
 	$(BIN)/celloquy kg build
-	$(if $(DATA),$(BIN)/python -m training.profiles --data $(DATA))
 	$(BIN)/celloquy train align -o data/weights/llm $(if $(DATA),--data $(DATA))
 	$(BIN)/celloquy train instruct --aligned data/weights/llm -o instructed $(if $(DATA),--data $(DATA))
 	mkdir -p data/weights/llm/lora && cp instructed/lora/* data/weights/llm/lora/
