@@ -12,9 +12,9 @@ from typing import Any
 
 from data.manifest import age_in_days
 from kg.graph import KnowledgeGraph
-from kg.mentions import Candidate
+from kg.measures.relatedness import OntologyPath
+from kg.naming.mentions import Candidate
 from kg.neighbours import Neighbour, Neighbourhood
-from kg.relatedness import OntologyPath
 from kg.terms import Edge, Term
 
 __all__ = [

@@ -16,7 +16,7 @@ from agent.routing.patterns import HARMLESS
 from agent.routing.questions import SEARCHING
 from agent.verification.statement import Form, Statement
 from data.errors import AssetMissing
-from kg.lexicon import normalise
+from kg.naming.lexicon import normalise
 
 if TYPE_CHECKING:
     from retrieval.index import LiteratureIndex

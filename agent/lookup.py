@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 from data.errors import AssetMissing, BadInput, UnknownTerm
 from kg.graph import KnowledgeGraph
-from kg.mentions import Candidate
+from kg.naming.mentions import Candidate
 from kg.neighbours import Neighbour, Neighbourhood, neighbourhood
 from kg.support import evidence_codes, relation
 from kg.terms import Category, Curie, Scope, is_curie
 
 if TYPE_CHECKING:
     from data.genes import Species
-    from kg.relatedness import OntologyPath
+    from kg.measures.relatedness import OntologyPath
 
 __all__ = ["gene_neighbourhood", "neighbours", "open_graph", "path", "term"]
 
@@ -210,7 +210,7 @@ def path(
     BadInput
         When a name may mean several terms, or the terms are of different ontologies.
     """
-    from kg.relatedness import relate
+    from kg.measures.relatedness import relate
 
     store = graph or open_graph()
     ends = [_ontology_term(text, store) for text in (a, b)]
@@ -222,7 +222,7 @@ def path(
 def _ontology_term(text: str, graph: KnowledgeGraph) -> Candidate:
     """The one ontology term that a text means."""
     from kg.grounding import candidates
-    from kg.labels import ground_label
+    from kg.naming.labels import ground_label
 
     found = candidates(text, graph, categories=_ONTOLOGIES)
     if not found and is_curie(text):
@@ -277,7 +277,7 @@ def term(
     if not text.strip():
         raise BadInput("no text was given; expected a name or an id, such as 'NK cells'")
     from kg.grounding import candidates
-    from kg.labels import ground_label
+    from kg.naming.labels import ground_label
 
     store = graph or open_graph()
     found = candidates(text, store, categories=categories, limit=limit)
@@ -295,7 +295,7 @@ def term(
 def _shares(text: str, key: str) -> bool:
     """Whether a name begins a word as the text does, words that say nothing aside."""
     from kg.grounding import FUNCTION_WORDS
-    from kg.lexicon import normalise
+    from kg.naming.lexicon import normalise
 
     asked = [w for w in normalise(text).split() if w not in FUNCTION_WORDS]
     return any(

@@ -45,8 +45,8 @@ from agent.writing import (
 from data.errors import BadInput, ServerUnavailable, UnknownTerm
 from kg.graph import KnowledgeGraph
 from kg.grounding import candidates
-from kg.identifiers import unknown_identifiers
-from kg.mentions import Mention
+from kg.naming.identifiers import unknown_identifiers
+from kg.naming.mentions import Mention
 from kg.terms import Curie
 
 if TYPE_CHECKING:

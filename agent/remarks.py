@@ -17,8 +17,8 @@ from agent.routing.router import Plan
 from agent.routing.spoken import foreign
 from agent.verification.statement import Form, Statement
 from agent.verification.tokens import lemma
-from kg.lexicon import normalise
-from kg.mentions import Candidate, Mention
+from kg.naming.lexicon import normalise
+from kg.naming.mentions import Candidate, Mention
 from kg.terms import Curie, is_curie
 from retrieval.evidence import EdgeEvidence, Evidence, PathEvidence, TermEvidence
 

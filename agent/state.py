@@ -9,7 +9,7 @@ from agent.answer import Answer, Claim, Step
 from agent.facts import Found
 from agent.routing.router import Plan
 from agent.writing import Draft
-from kg.mentions import Mention
+from kg.naming.mentions import Mention
 from kg.terms import Curie
 
 __all__ = ["CELLS", "State"]

@@ -85,8 +85,8 @@ def texts(
         When ``config.summaries`` is no table of summaries.
     """
     from kg.embedded import EmbeddedGraph
-    from kg.gene_graph import annotated, frequencies
-    from kg.gene_tables import HUMAN
+    from kg.measures.gene_graph import annotated, frequencies
+    from kg.readers.gene_tables import HUMAN
 
     config = config or GeneText()
     catalogue = _catalogue()
@@ -143,7 +143,7 @@ def _cut(text: str, words: int) -> str:
 
 def _catalogue() -> Mapping[str, _Gene]:
     from data import sources
-    from kg.gene_tables import rows
+    from kg.readers.gene_tables import rows
 
     path = sources.path("hgnc")
     held = _CATALOGUES.get(path)

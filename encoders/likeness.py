@@ -18,7 +18,7 @@ def lin_block(
 ) -> NDArray[np.float64]:
     """2 IC(lca) / (IC(a) + IC(b)) of every pair, [rows, columns]; information content structural.
 
-    The values of :meth:`kg.similarity.Similarity.lin` over the terms of the hierarchy.
+    The values of :meth:`kg.measures.similarity.Similarity.lin` over the terms of the hierarchy.
     """
     content = hierarchy.content
     left, right = hierarchy.indices(rows), hierarchy.indices(columns)

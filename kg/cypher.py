@@ -2,9 +2,9 @@
 
 :class:`CypherGraph` implements :class:`kg.graph.KnowledgeGraph` with parameterised Cypher in
 managed read transactions: no APOC, no text of a user or of a model ever becomes part of a query
-(labels and types come from the closed tables of :mod:`kg.boltschema`). Every read has a time
-limit. The graph gets there with :mod:`kg.boltload`; a graph that is not completely loaded is
-refused. Tested against ArcadeDB's Bolt server, see the README.
+(labels and types come from the closed tables of :mod:`kg.storage.boltschema`). Every read has a
+time limit. The graph gets there with :mod:`kg.storage.boltload`; a graph that is not completely
+loaded is refused. Tested against ArcadeDB's Bolt server, see the README.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from types import MappingProxyType
 from typing import Any
 
 from data.errors import AssetMissing, BadInput, CelloquyError, DependencyMissing, ServerUnavailable
-from kg import schema
-from kg.boltschema import (
+from kg.graph import CANDIDATES, Count, Direction, LexicalEntry, by_shared_words
+from kg.naming.lexicon import normalise
+from kg.storage import schema
+from kg.storage.boltschema import (
     ancestors_of,
     edge_of,
     entries_of,
@@ -30,8 +32,6 @@ from kg.boltschema import (
     triples_of,
     types,
 )
-from kg.graph import CANDIDATES, Count, Direction, LexicalEntry, by_shared_words
-from kg.lexicon import normalise
 from kg.terms import IS_A, Category, Curie, Edge, Release, Term
 
 __all__ = ["Before", "Connection", "CypherGraph", "Server"]

@@ -2,7 +2,7 @@
 
 Reads go straight to the file by index, so that opening it and reading a gene's edges take
 milliseconds and load neither networkx nor numpy. The file is built once from the fetched assets
-(:func:`ensure_built`) and never written to afterwards; :mod:`kg.schema` describes it.
+(:func:`ensure_built`) and never written to afterwards; :mod:`kg.storage.schema` describes it.
 :meth:`EmbeddedGraph.to_networkx` gives a part of the graph to networkx, for those who work there;
 annotations by the hundred thousand are better read by index.
 """
@@ -18,12 +18,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from kg import schema
-from kg.closure import decode
 from kg.graph import CANDIDATES, Count, Direction, LexicalEntry, by_shared_words
-from kg.graphfile import default_path, ensure_built, is_current, open_database
-from kg.lexicon import normalise
-from kg.reach import PARAMETERS, Table, all_above, all_counts, current, marks, reach
+from kg.naming.lexicon import normalise
+from kg.storage import schema
+from kg.storage.closure import decode
+from kg.storage.graphfile import default_path, ensure_built, is_current, open_database
+from kg.storage.reach import PARAMETERS, Table, all_above, all_counts, current, marks, reach
 from kg.terms import IS_A, Category, Curie, Edge, Release, Scope, Synonym, Term
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class EmbeddedGraph:
 
     @property
     def fingerprint(self) -> str:
-        """What the file was made of, as given to :func:`kg.build.build`."""
+        """What the file was made of, as given to :func:`kg.storage.build.build`."""
         found = self._db.execute("SELECT value FROM meta WHERE name = 'fingerprint'").fetchone()
         return str(found[0])
 

@@ -26,8 +26,8 @@ Direction = Literal["out", "in", "both"]
 class LexicalEntry:
     """One name of one term: what grounding looks up.
 
-    ``key`` is the normalised form (:func:`kg.lexicon.normalise`), ``text`` the name as written
-    in the source, ``scope`` how closely it fits.
+    ``key`` is the normalised form (:func:`kg.naming.lexicon.normalise`), ``text`` the name as
+    written in the source, ``scope`` how closely it fits.
     """
 
     key: str
@@ -79,13 +79,13 @@ class KnowledgeGraph(Protocol):
     ) -> Sequence[LexicalEntry]:
         """Names that share words or word beginnings with ``text``, best first.
 
-        The words are those of :func:`kg.lexicon.normalise`. First come the names that have every
-        word, then those in which every word is at least begun. Where there are none of either,
-        the words are tried from the rarest on (by how many words of all names begin with it, then
-        by alphabet) until some names have a word that begins with it: of the first
-        :data:`CANDIDATES` of these, those in which most words are begun come first. Names that
-        are equal so far stand in this order: current terms, then fewer words, shorter keys,
-        closer scopes, ids, texts.
+        The words are those of :func:`kg.naming.lexicon.normalise`. First come the names that have
+        every word, then those in which every word is at least begun. Where there are none of
+        either, the words are tried from the rarest on (by how many words of all names begin with
+        it, then by alphabet) until some names have a word that begins with it: of the first
+        :data:`CANDIDATES` of these, those in which most words are begun come first. Names that are
+        equal so far stand in this order: current terms, then fewer words, shorter keys, closer
+        scopes, ids, texts.
         """
 
     def edges(

@@ -1,15 +1,15 @@
 """Text to terms: the mentions of a sentence, each with ranked candidates.
 
-The longest run of words that names a term wins; all runs of a text are looked up in one read of
-the graph's lexicon. A name is taken as written (normalised, :mod:`kg.lexicon`), as a curated
-short name (``abbreviations.tsv``), or as one of its :mod:`kg.names` variants. Identifiers, gene
-symbols and organisms stand for themselves. Whether a gene symbol that reads like an English word
-is meant as a gene is decided by :mod:`kg.symbols`.
+The longest run of words that names a term wins; all runs of a text are looked up in one read of the
+graph's lexicon. A name is taken as written (normalised, :mod:`kg.naming.lexicon`), as a curated
+short name (``abbreviations.tsv``), or as one of its :mod:`kg.naming.variants` variants.
+Identifiers, gene symbols and organisms stand for themselves. Whether a gene symbol that reads like
+an English word is meant as a gene is decided by :mod:`kg.naming.symbols`.
 
 Nothing is guessed from similarity here: a text that names nothing grounds to nothing. For whole
-labels of datasets, where something must have been meant, see :mod:`kg.labels`; for misspellings
-:mod:`kg.spelling`. The cascade of normalise, look up, score follows Gilda (Gyori et al. 2022,
-10.1093/bioadv/vbac034).
+labels of datasets, where something must have been meant, see :mod:`kg.naming.labels`; for
+misspellings :mod:`kg.naming.spelling`. The cascade of normalise, look up, score follows Gilda
+(Gyori et al. 2022, 10.1093/bioadv/vbac034).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kg.abbreviations import SHORT_WORDS, short_names
 from kg.graph import KnowledgeGraph, LexicalEntry
-from kg.identifiers import identifiers, places, unknown_identifiers
-from kg.lexicon import normalise
-from kg.mentions import SCOPE_SCORE, Candidate, How, Mention
-from kg.names import HEAD_WORDS, LINEAGE_LETTERS, SIGN_WORDS, variants
-from kg.readings import Reading, ranked
-from kg.spelling import SHORTEST
-from kg.symbols import Setting, Token, is_ordinary, name_factor, read_setting, tokens_of
+from kg.naming.abbreviations import SHORT_WORDS, short_names
+from kg.naming.identifiers import identifiers, places, unknown_identifiers
+from kg.naming.lexicon import normalise
+from kg.naming.mentions import SCOPE_SCORE, Candidate, How, Mention
+from kg.naming.readings import Reading, ranked
+from kg.naming.spelling import SHORTEST
+from kg.naming.symbols import Setting, Token, is_ordinary, name_factor, read_setting, tokens_of
+from kg.naming.variants import HEAD_WORDS, LINEAGE_LETTERS, SIGN_WORDS, variants
+from kg.naming.vocabulary import vocabulary
 from kg.terms import ORTHOLOGOUS_TO, Category, Curie, Scope
-from kg.vocabulary import vocabulary
 
 __all__ = ["FUNCTION_WORDS", "candidates", "ground", "unknown_identifiers"]
 

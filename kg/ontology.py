@@ -3,7 +3,7 @@
 Works on every back end and needs no graph library. Names follow the Ontology Access Kit
 (https://github.com/INCATools/ontology-access-kit): *most recent* common ancestors are those with
 no other common ancestor below them. Statements that are negated are never walked over. What the
-terms have in common by information content is in :mod:`kg.similarity`.
+terms have in common by information content is in :mod:`kg.measures.similarity`.
 
 Every path is a :class:`kg.terms.Path` of edges that stand in the graph, each with its release, so
 that it can be cited hop by hop. Where several paths are equally short, the one is taken whose

@@ -68,9 +68,9 @@ _DERIVED = 0.2
 _ONE_SOURCE = 0.45
 _MANY_SOURCES = 0.85
 # A gene of a disease that one record alone (of OMIM or of Orphanet) names: HPO's table gives no
-# other measure of how well a pair is supported (kg.associations).
+# other measure of how well a pair is supported (kg.readers.associations).
 _ONE_RECORD = 0.7
-# Annotation to a term that its ontology has dropped since (kg.annotations.OBSOLETE).
+# Annotation to a term that its ontology has dropped since (kg.readers.annotations.OBSOLETE).
 _OUTDATED = 0.5
 _CLASS_OF = {code: name for name, codes in EVIDENCE_CLASSES.items() for code in codes}
 

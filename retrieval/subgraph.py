@@ -23,7 +23,7 @@ from itertools import combinations, pairwise
 from typing import TypeAlias
 
 from kg.graph import KnowledgeGraph
-from kg.lexicon import normalise
+from kg.naming.lexicon import normalise
 from kg.neighbours import neighbourhood
 from kg.ontology import meeting
 from kg.support import strength

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.errors import AssetMissing
-from kg.build import build
 from kg.embedded import EmbeddedGraph, ensure_built
-from kg.source import Loaded
+from kg.readers.source import Loaded
+from kg.storage.build import build
 from kg.terms import (
     DEVELOPS_FROM,
     ENABLES,

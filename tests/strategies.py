@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from kg.source import Loaded
+from kg.readers.source import Loaded
 from kg.terms import (
     ENABLES,
     IS_A,

@@ -67,7 +67,7 @@ class Material:
 
 def cell_terms(hierarchy: Hierarchy) -> dict[Curie, Term]:
     """The current terms of the pinned Cell Ontology, with definitions and synonyms."""
-    from kg.cellxgene import read_cellxgene
+    from kg.readers.cellxgene import read_cellxgene
 
     loaded = read_cellxgene(sources.path("cl"))
     return {term.id: term for term in loaded.terms if term.id in hierarchy}
@@ -195,7 +195,7 @@ def _grounded(
     labels: Sequence[str], graph: KnowledgeGraph | None, hierarchy: Hierarchy
 ) -> dict[str, Curie]:
     """Labels to current terms; those that name none are left out."""
-    from kg.labels import ground_label
+    from kg.naming.labels import ground_label
 
     found: dict[str, Curie] = {}
     for label in sorted(set(labels)):

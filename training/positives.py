@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from data.errors import BadInput
 from encoders.likeness import lin_block
 from kg.backoff import Hierarchy
-from kg.pagerank import PageRank, levels
+from kg.measures.pagerank import PageRank, levels
 from kg.terms import Curie
 
 __all__ = ["Batches", "Positives", "PositivesConfig", "Weight", "weights"]

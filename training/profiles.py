@@ -257,7 +257,7 @@ def real(path: Path, column: str, graph: KnowledgeGraph, hierarchy: Hierarchy) -
         When the file is kept out of training, or no label of it grounds to a term.
     """
     from data.h5ad import open_cells
-    from kg.labels import ground_label
+    from kg.naming.labels import ground_label
 
     refuse_kept_out(path)
     with open_cells(path) as found:

@@ -1,12 +1,12 @@
 """Existing labels of a dataset against the evidence of its cells' genes.
 
-Each label is read as a Cell Ontology term (:func:`kg.labels.ground_label`, or the id that it is).
-The cells are annotated without it, and the two are compared: an answer agrees when it is the
-label's term, one above it or one below it; it contradicts when it is sure and the ontology knows
-no type that is both (a cortical neuron may be a glutamatergic one, a T cell no B cell). A label
-that tells its type by a gene (FCGR3A+ Mono) may be read in more than one way: it is contradicted
-only by what excludes each of them. Beside that stand the label's own markers: which are there,
-which are missing, which should not be there.
+Each label is read as a Cell Ontology term (:func:`kg.naming.labels.ground_label`, or the id that it
+is). The cells are annotated without it, and the two are compared: an answer agrees when it is the
+label's term, one above it or one below it; it contradicts when it is sure and the ontology knows no
+type that is both (a cortical neuron may be a glutamatergic one, a T cell no B cell). A label that
+tells its type by a gene (FCGR3A+ Mono) may be read in more than one way: it is contradicted only by
+what excludes each of them. Beside that stand the label's own markers: which are there, which are
+missing, which should not be there.
 
 A label that the evidence contradicts need not be wrong: it may rest on what the genes do not show.
 """
@@ -28,13 +28,13 @@ from agent.annotation.result import Annotation, MarkerEvidence
 from agent.annotation.termevidence import TermEvidence
 from agent.attached.genenames import spelled
 from kg.backoff import UNKNOWN
-from kg.labels import ground_label
+from kg.naming.labels import ground_label
 from kg.terms import Curie
 
 if TYPE_CHECKING:
     from agent.annotation.passes import Progress
     from data.cells import CellMatrix
-    from kg.mentions import Candidate
+    from kg.naming.mentions import Candidate
 
 __all__ = ["SURE", "Audit", "LabelAudit", "audit_cells"]
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from encoders.celltypes.markers import MarkerScorer
     from encoders.celltypes.reference import Centroids
     from encoders.registry import Encoder
-    from kg.mentions import Candidate
+    from kg.naming.mentions import Candidate
 
 __all__ = ["NO_LABEL", "Opinion", "claimed", "second_opinion", "telling"]
 
@@ -231,7 +231,7 @@ def _labelled(
 def claimed(label: str, known: Knowledge) -> Candidate | None:
     """The cell type that a label names, or None."""
     from kg.grounding import candidates
-    from kg.labels import ground_label
+    from kg.naming.labels import ground_label
 
     # A name as written says more than any reading of a label.
     found = candidates(label, known.graph, categories=(Category.CELL_TYPE,))

@@ -34,7 +34,7 @@ _SIGNED = re.compile(
     r"\b[A-Za-z][A-Za-z0-9\-]{1,14}(?=\s*(?:\+|(?:hi|high|pos|positive|expressing)\b))"
 )
 _TOP = 5
-_LEFT = " was left out"  # how kg.names ends its notice of markers that no name has
+_LEFT = " was left out"  # how kg.naming.variants ends its notice of markers that no name has
 
 UNLIKE = 0.5
 """Likeness of the best cell below which the user is told that there may be none."""

@@ -19,11 +19,11 @@ from itertools import islice, product
 
 from kg.graph import KnowledgeGraph
 from kg.grounding import FUNCTION_WORDS, candidates
-from kg.lexicon import normalise
-from kg.spelling import SHORTEST, distance
-from kg.symbols import is_ordinary
+from kg.naming.lexicon import normalise
+from kg.naming.spelling import SHORTEST, distance
+from kg.naming.symbols import is_ordinary
+from kg.naming.vocabulary import Vocabulary, vocabulary
 from kg.terms import Category
-from kg.vocabulary import Vocabulary, vocabulary
 
 __all__ = ["Respelt", "respelt", "unknown"]
 

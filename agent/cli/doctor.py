@@ -200,7 +200,7 @@ def _graph() -> dict[str, Any]:
 def _releases_for_a_graph() -> dict[str, str]:
     """The release of each source that a graph built now would have."""
     from data import sources
-    from kg.catalogue import SOURCES
+    from kg.readers.catalogue import SOURCES
 
     known, current = sources.manifest(), {}
     for source in SOURCES.values():

@@ -17,7 +17,7 @@ __all__ = ["export"]
 
 
 class Format(StrEnum):
-    """The formats of :data:`kg.exchange.FORMATS`; written out so that --help loads nothing."""
+    """Those of :data:`kg.exchange.formats.FORMATS`; written out so that --help loads nothing."""
 
     KGX = "kgx"
     OBOGRAPH = "obograph"
@@ -53,8 +53,8 @@ def export(
     Before the results are passed on: each source has its licence (celloquy data list).
     """
     from data.errors import BadInput
-    from kg.exchange import content_of, loaded_content, read
-    from kg.exchange import export as write
+    from kg.exchange.formats import content_of, loaded_content, read
+    from kg.exchange.formats import export as write
 
     started = time.monotonic()
     apart(out, converted)

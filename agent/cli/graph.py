@@ -15,9 +15,9 @@ from agent.cli.targets import to_write, whole
 
 if TYPE_CHECKING:
     from kg.graph import KnowledgeGraph
-    from kg.mentions import Candidate
+    from kg.measures.relatedness import OntologyPath
+    from kg.naming.mentions import Candidate
     from kg.neighbours import Neighbour, Neighbourhood
-    from kg.relatedness import OntologyPath
 
 __all__ = ["neighbours", "path", "term"]
 
@@ -144,7 +144,7 @@ def _check(plot: Path | None) -> None:
 def _draw(found: Neighbourhood | OntologyPath, graph: KnowledgeGraph, plot: Path) -> None:
     from agent.documents import sources_of
     from agent.pictures.picture import draw_neighbours, draw_path, save
-    from kg.relatedness import OntologyPath
+    from kg.measures.relatedness import OntologyPath
 
     releases = _releases(graph, sources_of(found))
     if isinstance(found, OntologyPath):

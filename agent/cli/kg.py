@@ -103,9 +103,9 @@ def load(
     """
     from agent.lookup import open_graph
     from data.progress import bar
-    from kg.boltload import load as copy
     from kg.cypher import Connection
     from kg.embedded import EmbeddedGraph
+    from kg.storage.boltload import load as copy
 
     there = Connection(uri)
     there = dataclasses.replace(there, user=user or there.user, database=database or there.database)

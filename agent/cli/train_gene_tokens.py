@@ -160,7 +160,7 @@ def _properties(named: Sequence[str]) -> Mapping[str, str]:
 def _ground(labels: Sequence[str], hierarchy: Hierarchy) -> dict[str, str]:
     """Labels to current terms; those that name none are told and left unknown."""
     from agent.lookup import open_graph
-    from kg.labels import ground_label
+    from kg.naming.labels import ground_label
 
     found: dict[str, str] = {}
     spelt = {one: one.replace("_", ":", 1) if one.startswith("CL_") else one for one in labels}

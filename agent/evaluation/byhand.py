@@ -22,7 +22,7 @@ from agent.routing.router import Plan
 from data import sources
 from data.errors import BadFile, Missing
 from kg.graph import KnowledgeGraph
-from kg.mentions import Mention
+from kg.naming.mentions import Mention
 from training.evaluate.figures import Report
 from training.evaluate.qa import judge
 from training.synthetic_qa import Item

@@ -63,12 +63,12 @@ CAUSES = (
 )
 """Said beside every gene of a disease: the question may have asked for a cause."""
 
-_SOURCE = "source:"  # qualifier of a marker's edge (kg.associations)
+_SOURCE = "source:"  # qualifier of a marker's edge (kg.readers.associations)
 _NAMING_SHOWN = 4  # processes that name a cell type, at most
 _PER_FACT = 2  # rows of evidence shown for one fact: the strongest ones
 _EVERY = 10_000  # more partners than any gene has
-PHENOTYPES = "HPO-phenotypes"  # the source of kg.catalogue that a built graph may lack
-PAIRED = "ligand_receptor"  # qualifier of a pair of the ligand-receptor table (kg.associations)
+PHENOTYPES = "HPO-phenotypes"  # the source of kg.readers.catalogue that a built graph may lack
+PAIRED = "ligand_receptor"  # qualifier of ligand-receptor pairs (kg.readers.associations)
 _LISTS = 2  # resources that must list a pair for it to stand beside the others
 _WEAKEST = 2
 

@@ -15,8 +15,8 @@ from pathlib import Path as File
 from typing import TYPE_CHECKING
 
 from data.errors import BadFile, BadInput, DependencyMissing
+from kg.measures.relatedness import OntologyPath
 from kg.neighbours import Neighbour, Neighbourhood
-from kg.relatedness import OntologyPath
 from kg.terms import PREDICATES, Category, Curie
 
 if TYPE_CHECKING:

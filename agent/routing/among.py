@@ -16,7 +16,7 @@ from agent.routing.router import Plan, route
 from agent.tools import TOOLS
 from agent.verification.wording import join
 from kg.grounding import ground
-from kg.mentions import Mention
+from kg.naming.mentions import Mention
 from kg.terms import Category, Curie
 
 if TYPE_CHECKING:

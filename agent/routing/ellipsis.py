@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from kg.graph import KnowledgeGraph
 from kg.grounding import FUNCTION_WORDS, candidates
-from kg.lexicon import normalise
-from kg.mentions import Mention
+from kg.naming.lexicon import normalise
+from kg.naming.mentions import Mention
 from kg.terms import Category
 
 __all__ = ["with_eponyms", "with_heads", "with_ones", "with_root"]

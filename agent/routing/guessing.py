@@ -27,7 +27,7 @@ from agent.verification.tokens import lemma
 from data.errors import Missing
 from encoders.routes import NONE, Guess, RouteClassifier, masked
 from kg.grounding import FUNCTION_WORDS
-from kg.mentions import Mention
+from kg.naming.mentions import Mention
 
 __all__ = ["Guessed", "chosen", "guessed", "masked_question"]
 

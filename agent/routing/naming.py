@@ -15,8 +15,8 @@ from agent.routing.ellipsis import with_eponyms, with_heads, with_ones, with_roo
 from agent.routing.spoken import respelt
 from kg.graph import KnowledgeGraph
 from kg.grounding import FUNCTION_WORDS, candidates, ground
-from kg.mentions import Mention
-from kg.symbols import is_ordinary
+from kg.naming.mentions import Mention
+from kg.naming.symbols import is_ordinary
 from kg.terms import Category
 
 __all__ = ["named_in"]

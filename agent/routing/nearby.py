@@ -14,8 +14,8 @@ from agent.routing.patterns import HARMLESS
 from agent.routing.questions import LETTERS
 from agent.tools import TOOLS
 from agent.verification.tokens import lemma
-from kg.lexicon import normalise
-from kg.mentions import Mention
+from kg.naming.lexicon import normalise
+from kg.naming.mentions import Mention
 
 __all__ = ["in_words", "nearby", "nearby_of_cells"]
 

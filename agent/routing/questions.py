@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.verification.tokens import lemma
-from kg.lexicon import normalise
-from kg.mentions import Mention
+from kg.naming.lexicon import normalise
+from kg.naming.mentions import Mention
 from kg.terms import Category
 
 __all__ = ["LETTERS", "SEARCHING", "Slotted", "slotted"]

@@ -17,7 +17,7 @@ from agent.routing.asked import open_relation, yes_no
 from agent.routing.patterns import HARMLESS, PATTERNS
 from agent.routing.questions import Slotted, slotted
 from agent.routing.unheld import unheld
-from kg.mentions import Mention
+from kg.naming.mentions import Mention
 from kg.terms import Curie
 
 __all__ = ["LITERATURE", "Plan", "route", "turning"]

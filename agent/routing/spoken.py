@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from data.errors import BadInput
 from kg.graph import KnowledgeGraph
 from kg.grounding import FUNCTION_WORDS
-from kg.labels import ground_label
-from kg.lexicon import normalise
-from kg.mentions import Mention
-from kg.symbols import is_ordinary
+from kg.naming.labels import ground_label
+from kg.naming.lexicon import normalise
+from kg.naming.mentions import Mention
+from kg.naming.symbols import is_ordinary
 from kg.terms import Scope
 
 __all__ = ["MAX_QUESTION", "clean", "foreign", "respelt"]
@@ -24,7 +24,7 @@ __all__ = ["MAX_QUESTION", "clean", "foreign", "respelt"]
 MAX_QUESTION = 2000
 """Characters; a longer text is not a question and would only cost time."""
 
-_SHORTEST = 6  # a word that is respelt as a whole, as in kg.spelling
+_SHORTEST = 6  # a word that is respelt as a whole, as in kg.naming.spelling
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _GLUED = re.compile(r"\b([A-Za-z][A-Za-z0-9+\-]{0,14}?)(cells?|lymphocytes?)\b")
 _WORD = re.compile(r"[^\W\d_]+")

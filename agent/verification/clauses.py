@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from agent.verification.phrases import PHRASES
 from agent.verification.tokens import Token, lemma
-from kg.lexicon import normalise
+from kg.naming.lexicon import normalise
 from kg.terms import INTERACTS_WITH, MARKER_OF, Curie
 
 __all__ = ["Clause", "noun_table", "parse", "phrase_table"]

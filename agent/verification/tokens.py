@@ -15,7 +15,7 @@ from typing import Literal
 from agent.verification.phrases import EVIDENCE_WORDS, SOURCE_WORDS
 from agent.verification.support import edges_of
 from agent.verification.wording import Names
-from kg.lexicon import normalise
+from kg.naming.lexicon import normalise
 from kg.terms import Category, Curie
 from retrieval.evidence import Evidence, PassageEvidence, PathEvidence, TermEvidence
 

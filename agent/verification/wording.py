@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from agent.verification.phrases import PHRASES
 from agent.verification.statement import Form, Statement
 from kg.graph import KnowledgeGraph
-from kg.lexicon import normalise
+from kg.naming.lexicon import normalise
 from kg.terms import (
     DEVELOPS_FROM,
     ENABLES,

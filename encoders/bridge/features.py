@@ -138,7 +138,7 @@ _COLUMNS = ("HGNC ID", "Approved symbol", "Approved name", "Status", "Alias symb
 
 @lru_cache(maxsize=1)
 def _catalogue() -> tuple[Mapping[str, str], ...]:
-    from kg.gene_tables import rows
+    from kg.readers.gene_tables import rows
 
     table = rows(sources.path("hgnc"), _COLUMNS)
     return tuple(row for row in table if row["Status"] == "Approved")

@@ -299,7 +299,7 @@ def _phenotypes() -> tuple[list[tuple[Curie, Curie]], Mapping[Curie, str]]:
 
 
 def _rows(path: Path) -> Iterable[tuple[str, Curie, str, str]]:
-    from kg.gene_tables import rows
+    from kg.readers.gene_tables import rows
 
     columns = ("ncbi_gene_id", "hpo_id", "hpo_name", "disease_id")
     return ((r[columns[0]], r[columns[1]], r[columns[2]], r[columns[3]])
@@ -309,7 +309,7 @@ def _rows(path: Path) -> Iterable[tuple[str, Curie, str, str]]:
 @lru_cache(maxsize=1)
 def _entrez() -> Mapping[str, Curie]:
     """Human genes by the number that NCBI gave them."""
-    from kg.gene_tables import rows
+    from kg.readers.gene_tables import rows
 
     columns = ("HGNC ID", "Status", "NCBI Gene ID(supplied by NCBI)")
     return {row[columns[2]]: row[columns[0]] for row in rows(sources.path("hgnc"), columns)

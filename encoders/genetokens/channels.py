@@ -146,8 +146,8 @@ def _family(graph: KnowledgeGraph | None) -> Channel:
 
 def _ontology(graph: KnowledgeGraph | None) -> Channel:
     from kg.embedded import EmbeddedGraph
-    from kg.gene_graph import annotated
-    from kg.gene_tables import HUMAN
+    from kg.measures.gene_graph import annotated
+    from kg.readers.gene_tables import HUMAN
 
     if graph is None:
         with EmbeddedGraph.open() as opened:
@@ -160,7 +160,7 @@ def _ontology(graph: KnowledgeGraph | None) -> Channel:
 
 def _interaction(graph: KnowledgeGraph | None) -> Channel:
     from kg.embedded import EmbeddedGraph
-    from kg.gene_tables import HUMAN
+    from kg.readers.gene_tables import HUMAN
     from kg.terms import INTERACTS_WITH
 
     if graph is None:
@@ -405,7 +405,7 @@ def _leading(rows: NDArray[np.float32], width: int) -> NDArray[np.float32]:
 
 def _factors() -> frozenset[str]:
     """Current symbols of the transcription factors."""
-    from kg.gene_tables import rows
+    from kg.readers.gene_tables import rows
 
     with sources.path("transcription-factors").open(encoding="utf-8", newline="") as handle:
         ids = {row["EntrezGene"] for row in csv.DictReader(handle)}

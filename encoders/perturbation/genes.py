@@ -129,7 +129,7 @@ def _read(named: tuple[str, ...], graph: KnowledgeGraph | None) -> GeneSpace:
 def annotation_sets(genes: Sequence[str], graph: KnowledgeGraph) -> dict[str, frozenset[Curie]]:
     """Current GO terms of each gene, read by index: nothing but these genes is touched."""
     from data.genes import find_gene
-    from kg.gene_graph import ANNOTATIONS
+    from kg.measures.gene_graph import ANNOTATIONS
 
     found: dict[str, frozenset[Curie]] = {}
     for gene in genes:

@@ -2,9 +2,9 @@
 
 Gives :func:`coexpression` over measured genes, :class:`Nodes` over perturbed genes and the genes
 whose GO terms are most like theirs, and the place of a gene that is no node. Jaccard indices come
-from one sparse product (:mod:`kg.gene_graph`), in seconds where the published code takes hours.
-Rows are normalised as graph convolutions do (Kipf and Welling 2017): a self loop of weight 1, then
-``D^-1/2 A D^-1/2``. Reference: Roohani et al. 2023, doi:10.1038/s41587-023-01905-6.
+from one sparse product (:mod:`kg.measures.gene_graph`), in seconds where the published code takes
+hours. Rows are normalised as graph convolutions do (Kipf and Welling 2017): a self loop of weight
+1, then ``D^-1/2 A D^-1/2``. Reference: Roohani et al. 2023, doi:10.1038/s41587-023-01905-6.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def gene_nodes(perturbed: Sequence[str], graph: KnowledgeGraph | None = None) ->
 
     from data.genes import find_gene
     from kg.embedded import EmbeddedGraph
-    from kg.gene_graph import annotated
-    from kg.gene_tables import HUMAN
+    from kg.measures.gene_graph import annotated
+    from kg.readers.gene_tables import HUMAN
 
     own = {find_gene(gene).id: gene for gene in sorted(set(perturbed))}
     opened = EmbeddedGraph.open() if graph is None else nullcontext(graph)

@@ -11,10 +11,10 @@ import pytest
 
 from agent import llm
 from kg import terms as t
-from kg.build import build
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
-from kg.source import Loaded
+from kg.readers.source import Loaded
+from kg.storage.build import build
 from kg.terms import Category, Edge, Release, Scope, Synonym, Term
 from tests.agent.chatserver import chat_server
 

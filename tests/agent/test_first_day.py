@@ -15,7 +15,7 @@ from agent.routing.naming import named_in
 from agent.routing.nearby import nearby
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
-from kg.mentions import Mention
+from kg.naming.mentions import Mention
 
 pytestmark = pytest.mark.assets
 

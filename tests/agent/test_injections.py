@@ -19,9 +19,9 @@ from agent.cli.main import run
 from agent.literature import Literature
 from agent.llm import Drafted
 from agent.qa import Agent
-from kg.build import build
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
+from kg.storage.build import build
 from kg.terms import Scope, Synonym, Term
 from retrieval.index import open_index
 from tests.agent.conftest import loaded

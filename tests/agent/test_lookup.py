@@ -16,8 +16,8 @@ from agent.documents import neighbours_document, path_document, term_document
 from data.errors import AssetMissing, BadInput, UnknownTerm
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
-from kg.pagerank import PageRank
-from kg.similarity import Similarity
+from kg.measures.pagerank import PageRank
+from kg.measures.similarity import Similarity
 from kg.terms import IS_A, IS_A_OR_PART_OF, PART_OF, Category
 
 TEXT = {"type": "string"}
@@ -166,7 +166,7 @@ def test_ends_that_cannot_be_used_are_told(graph: EmbeddedGraph) -> None:
 
 
 def test_anatomy_goes_up_over_both_relations() -> None:
-    from kg.relatedness import upward
+    from kg.measures.relatedness import upward
 
     assert upward(None, Category.ANATOMY) == (IS_A, PART_OF, IS_A_OR_PART_OF)
     assert upward(None, Category.CELL_TYPE) == (IS_A,)

@@ -230,7 +230,7 @@ def test_a_poisoned_label_is_data(tmp_path: Path, poison: str) -> None:
     """The same tools run, and the same ids and hops are cited, whatever a label says."""
     from dataclasses import replace
 
-    from kg.build import build
+    from kg.storage.build import build
     from tests.agent.conftest import loaded
 
     def answered(label: str) -> Iterator[dict[str, Any]]:

@@ -129,8 +129,8 @@ class Killing:
 def test_a_graph_server_killed_in_mid_question(
     small: KnowledgeGraph, tmp_path: Path, with_fallback: bool
 ) -> None:
-    from kg.boltload import load
     from kg.cypher import Connection, CypherGraph
+    from kg.storage.boltload import load
     from tests.kg.bolt_peer import DATABASE, PASSWORD, peer
 
     with peer(tmp_path) as (uri, process):

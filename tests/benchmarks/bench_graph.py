@@ -22,12 +22,12 @@ from timing import Row, Taken, inside, median, median_over, process, report
 from data import sources
 from kg import ontology
 from kg.embedded import EmbeddedGraph
-from kg.gene_graph import annotated, jaccard_graph
 from kg.grounding import ground
-from kg.pagerank import PageRank
-from kg.similarity import Similarity
+from kg.measures.gene_graph import annotated, jaccard_graph
+from kg.measures.pagerank import PageRank
+from kg.measures.similarity import Similarity
+from kg.measures.wang import Wang
 from kg.terms import IS_A, Category
-from kg.wang import Wang
 
 OBO = [Category.PROCESS, Category.FUNCTION, Category.COMPONENT]
 HIERARCHY = ontology.HIERARCHY

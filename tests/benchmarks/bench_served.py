@@ -22,12 +22,12 @@ import psutil
 from timing import Row, Taken, median_over, report
 
 from data import sources
-from kg.boltload import BATCH, load
-from kg.build import build
-from kg.catalogue import assets_needed, load_all
 from kg.cypher import Connection, CypherGraph, Server
 from kg.embedded import EmbeddedGraph
-from kg.relatedness import relate
+from kg.measures.relatedness import relate
+from kg.readers.catalogue import assets_needed, load_all
+from kg.storage.boltload import BATCH, load
+from kg.storage.build import build
 from kg.terms import IS_A, Category
 from tests.kg.bolt_peer import DATABASE, PASSWORD, peer
 

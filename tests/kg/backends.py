@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from kg.boltload import load
-from kg.build import build
 from kg.cypher import Connection, CypherGraph
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
-from kg.source import Loaded
+from kg.readers.source import Loaded
+from kg.storage.boltload import load
+from kg.storage.build import build
 from tests.kg.bolt_peer import DATABASE, PASSWORD, peer
 
 Opened = Callable[[Sequence[Loaded]], AbstractContextManager[KnowledgeGraph]]

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from kg.graph import CANDIDATES, Count, Direction, LexicalEntry
-from kg.lexicon import normalise
-from kg.source import Loaded
+from kg.naming.lexicon import normalise
+from kg.readers.source import Loaded
 from kg.terms import IS_A, Category, Edge, Release, Scope, Term
 
 SCOPES = list(Scope)

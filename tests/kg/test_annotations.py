@@ -9,9 +9,9 @@ import pytest
 
 from data.errors import BadFile
 from kg import terms as t
-from kg.annotations import OBSOLETE, read_gaf
-from kg.gene_tables import GeneIndex
-from kg.source import Loaded
+from kg.readers.annotations import OBSOLETE, read_gaf
+from kg.readers.gene_tables import GeneIndex
+from kg.readers.source import Loaded
 from kg.terms import Category, Edge, Release, Synonym, Term
 
 HEADER = "!gaf-version: 2.1\n!\n!Generated: 2031-02-03 09:47\n"

@@ -9,14 +9,14 @@ import pytest
 
 from data.errors import BadFile
 from kg import terms as t
-from kg.associations import (
+from kg.readers.associations import (
     MondoIndex,
     marker_edges,
     read_gene_diseases,
     read_ligand_receptor,
     read_phenotypes,
 )
-from kg.gene_tables import GeneIndex
+from kg.readers.gene_tables import GeneIndex
 from kg.terms import Category, Release, Term
 
 GENES = GeneIndex(

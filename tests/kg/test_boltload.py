@@ -18,15 +18,15 @@ import pytest
 from data import sources
 from data.errors import AssetMissing, BadInput, ServerUnavailable
 from kg import ontology
-from kg.boltload import load
-from kg.boltschema import TYPES
-from kg.build import build
-from kg.catalogue import assets_needed, load_all
 from kg.cypher import Connection, CypherGraph, Server
 from kg.embedded import EmbeddedGraph
 from kg.graph import KnowledgeGraph
+from kg.measures.relatedness import relate
 from kg.neighbours import Neighbourhood, neighbourhood
-from kg.relatedness import relate
+from kg.readers.catalogue import assets_needed, load_all
+from kg.storage.boltload import load
+from kg.storage.boltschema import TYPES
+from kg.storage.build import build
 from kg.terms import IS_A, PART_OF, Category
 from kg.verbalise import sentence
 from tests.immune import immune_graph
@@ -39,7 +39,7 @@ LOADER = """
 import sys
 from pathlib import Path
 from kg import ontology
-from kg.boltload import load
+from kg.storage.boltload import load
 from kg.cypher import Connection
 from kg.embedded import EmbeddedGraph
 path, uri, user, password, database, batch = sys.argv[1:]

@@ -11,10 +11,10 @@ import pytest
 
 from data.errors import AssetMissing, BadInput
 from kg import terms as t
-from kg.catalogue import assets_needed, load_all
 from kg.embedded import EmbeddedGraph
-from kg.gene_tables import GeneIndex
-from kg.source import Loaded
+from kg.readers.catalogue import assets_needed, load_all
+from kg.readers.gene_tables import GeneIndex
+from kg.readers.source import Loaded
 from kg.terms import PREDICATES, Category, is_curie
 
 CELLS = {

@@ -10,7 +10,7 @@ import pytest
 
 from data.errors import BadFile
 from kg import terms as t
-from kg.cellxgene import PART_OF_PAIRS, read_cellxgene
+from kg.readers.cellxgene import PART_OF_PAIRS, read_cellxgene
 from kg.terms import Category, Release, Scope
 
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg.closeness import closeness, contents, proximity
 from kg.embedded import EmbeddedGraph
-from kg.pagerank import PageRank
-from kg.relatedness import relate
-from kg.similarity import Similarity
-from kg.source import Loaded
+from kg.measures.closeness import closeness, contents, proximity
+from kg.measures.pagerank import PageRank
+from kg.measures.relatedness import relate
+from kg.measures.similarity import Similarity
+from kg.readers.source import Loaded
 from kg.terms import IS_A, PART_OF, Category, Edge
 from tests.kg.oracle import Oracle
 from tests.strategies import RELEASE, Dag, dags, term

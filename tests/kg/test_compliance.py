@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kg.graph import KnowledgeGraph
-from kg.source import Loaded
+from kg.readers.source import Loaded
 from kg.terms import (
     ENABLES,
     IS_A,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kg.derived import CellNames, derive_mentions
-from kg.source import Loaded
+from kg.readers.derived import CellNames, derive_mentions
+from kg.readers.source import Loaded
 from kg.terms import MENTIONS, Category, Release, Term
 
 

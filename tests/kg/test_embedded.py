@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from data.errors import AssetMissing, BadInput, CelloquyError
-from kg import build as build_module
-from kg import graphfile
-from kg.build import build, lock
 from kg.embedded import EmbeddedGraph
-from kg.source import Loaded
+from kg.readers.source import Loaded
+from kg.storage import build as build_module
+from kg.storage import graphfile
+from kg.storage.build import build, lock
 from kg.terms import ENABLES, IS_A, PART_OF, REGULATES, Category, Edge, Release
 from tests.strategies import GENES, RELEASE, term
 
@@ -131,8 +131,8 @@ def test_an_open_graph_outlives_its_replacement(tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from kg.build import build, lock
-from kg.source import Loaded
+from kg.storage.build import build, lock
+from kg.readers.source import Loaded
 from kg.terms import IS_A, Edge
 from tests.strategies import RELEASE, term
 terms = [term(f"CL:{n:07d}") for n in range(4000)]
@@ -194,8 +194,8 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from data.errors import CelloquyError
-from kg.build import build
-from kg.source import Loaded
+from kg.storage.build import build
+from kg.readers.source import Loaded
 from tests.strategies import RELEASE, term
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -252,7 +252,7 @@ def test_each_layout_has_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     here = graphfile.default_path()
     assert here.name.startswith("graph-")
     assert here == graphfile.default_path()
-    monkeypatch.setattr("kg.schema.VERSION", 1000)
+    monkeypatch.setattr("kg.storage.schema.VERSION", 1000)
     assert graphfile.default_path() != here
     assert graphfile.default_path().parent == here.parent
 
@@ -260,16 +260,20 @@ def test_each_layout_has_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_fingerprint_covers_every_module_that_decides_the_content() -> None:
     """Catalogue and builder and all of kg that they import, however far down, and nothing more."""
     folder = ROOT / "kg"
-    needed, waiting = set(), {"catalogue", "build"}
+    needed, waiting = set(), {"readers.catalogue", "storage.build"}
     while waiting:
         module = waiting.pop()
         needed.add(module)
-        for node in ast.walk(ast.parse((folder / f"{module}.py").read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module == "kg":
-                waiting |= {one.name for one in node.names} - needed
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kg."):
-                waiting |= {str(node.module).removeprefix("kg.")} - needed
-    assert needed == set(graphfile.CONTENT)
+        path = folder / f"{module.replace('.', '/')}.py"
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "kg":
+                inside = str(node.module).removeprefix("kg").removeprefix(".")
+                if (folder / inside.replace(".", "/")).is_dir():  # a package: modules of it
+                    named = {f"{inside}.{one.name}".removeprefix(".") for one in node.names}
+                else:
+                    named = {inside}
+                waiting |= named - needed
+    assert {one.replace(".", "/") for one in needed} == set(graphfile.CONTENT)
 
 
 def test_files_of_other_layouts_go_after_a_while(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from agent.cli.main import run
 from data.errors import BadFile, BadInput, CelloquyError
 from kg import terms as t
-from kg.biolink import PREDICATE, from_biolink
-from kg.build import build
 from kg.embedded import EmbeddedGraph
-from kg.exchange import Content, content_of, export, loaded_content, read
-from kg.obographs import curie, iri
-from kg.source import Loaded
+from kg.exchange.biolink import PREDICATE, from_biolink
+from kg.exchange.formats import Content, content_of, export, loaded_content, read
+from kg.exchange.obographs import curie, iri
+from kg.readers.source import Loaded
+from kg.storage.build import build
 from kg.terms import PREDICATES, Category, Edge, Release, Scope, Synonym, Term
 
 CL = Release("CL", "v2031-02-03", "2031-02-03", "CC BY 4.0", "Somebody et al.")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from data.errors import BadFile
-from kg.gene_tables import GeneIndex, read_hcop, read_hgnc, read_mgi
-from kg.source import Loaded
+from kg.readers.gene_tables import GeneIndex, read_hcop, read_hgnc, read_mgi
+from kg.readers.source import Loaded
 from kg.terms import ORTHOLOGOUS_TO, Release, Scope, Synonym
 
 HEADER = (

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.abbreviations import expand, same_word, short_names
 from kg.embedded import EmbeddedGraph
-from kg.labels import ground_label
-from kg.spelling import Speller, distance
+from kg.naming.abbreviations import expand, same_word, short_names
+from kg.naming.labels import ground_label
+from kg.naming.spelling import Speller, distance
 from kg.terms import Category, Scope
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cassia_labels.tsv"
@@ -139,7 +139,7 @@ def test_short_words_are_never_corrected() -> None:
 
 @pytest.mark.assets
 def test_the_table_holds_current_cell_types(real: EmbeddedGraph) -> None:
-    from kg.abbreviations import _rows
+    from kg.naming.abbreviations import _rows
 
     ids = {row.means for row in _rows() if row.use in ("text", "any", "label")}
     terms = real.terms(ids)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import kg.lexicon
-from kg.lexicon import normalise
+import kg.naming.lexicon
+from kg.naming.lexicon import normalise
 
 TEXTS = st.one_of(
     st.text(max_size=20), st.text(alphabet="cdDC48+-\u2212αβ's sxie,HSCs", max_size=14)
@@ -17,7 +17,7 @@ TEXTS = st.one_of(
 
 
 def test_examples_of_the_docstrings() -> None:
-    result = doctest.testmod(kg.lexicon)
+    result = doctest.testmod(kg.naming.lexicon)
     assert result.attempted >= 5
     assert result.failed == 0
 

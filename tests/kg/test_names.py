@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.lexicon import normalise
-from kg.names import MARKER, phenotype, variants
+from kg.naming.lexicon import normalise
+from kg.naming.variants import MARKER, phenotype, variants
 from kg.terms import Scope
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 
 from data.errors import BadInput, UnknownTerm
-from kg.build import build
 from kg.embedded import EmbeddedGraph
 from kg.neighbours import neighbourhood
-from kg.source import Loaded
+from kg.readers.source import Loaded
+from kg.storage.build import build
 from kg.support import (
     EVIDENCE_CLASSES,
     Specificity,

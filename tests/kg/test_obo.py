@@ -10,8 +10,8 @@ import pytest
 
 from data.errors import BadFile
 from kg import terms as t
-from kg.obo import read_obo
-from kg.source import Loaded
+from kg.readers.obo import read_obo
+from kg.readers.source import Loaded
 from kg.terms import Category, Release, Scope, Synonym
 
 SMALL = Path(__file__).with_name("small.obo")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from data.errors import BadFile
-from kg.obo import RELATIONS, read_obo
-from kg.source import Loaded
+from kg.readers.obo import RELATIONS, read_obo
+from kg.readers.source import Loaded
 from kg.terms import IS_A, PREDICATES, Release
 
 fastobo = pytest.importorskip("fastobo")

@@ -16,7 +16,7 @@ from data import sources
 from data.errors import BadInput, UnknownTerm
 from kg import ontology
 from kg.embedded import EmbeddedGraph
-from kg.source import Loaded
+from kg.readers.source import Loaded
 from kg.terms import IS_A, IS_A_OR_PART_OF, PART_OF, Edge, Path
 from tests.kg.oracle import Oracle
 from tests.strategies import RELEASE, Dag, dags, term

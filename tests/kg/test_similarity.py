@@ -17,14 +17,14 @@ from nxontology.similarity import SimilarityIC
 
 from data import sources
 from data.errors import UnknownTerm
-from kg.cellxgene import PART_OF_PAIRS
 from kg.embedded import EmbeddedGraph
-from kg.gene_graph import annotated, frequencies, jaccard_graph, nearest
-from kg.pagerank import PageRank, levels
-from kg.similarity import Similarity
-from kg.source import Loaded
+from kg.measures.gene_graph import annotated, frequencies, jaccard_graph, nearest
+from kg.measures.pagerank import PageRank, levels
+from kg.measures.similarity import Similarity
+from kg.measures.wang import Wang
+from kg.readers.cellxgene import PART_OF_PAIRS
+from kg.readers.source import Loaded
 from kg.terms import ENABLES, IS_A, LOCATED_IN, PART_OF, Category, Edge
-from kg.wang import Wang
 from tests.kg.oracle import Oracle
 from tests.strategies import GENES, RELEASE, Dag, dags, term
 
@@ -223,8 +223,8 @@ def test_many_terms_of_many_genes_are_counted_as_few_are(monkeypatch: pytest.Mon
         for n in range(60)
     }
     genes, plain = jaccard_graph(sets, 0.2)
-    monkeypatch.setattr("kg.gene_graph.COMMON", 5)
-    monkeypatch.setattr("kg.gene_graph.ROWS", 7)
+    monkeypatch.setattr("kg.measures.gene_graph.COMMON", 5)
+    monkeypatch.setattr("kg.measures.gene_graph.ROWS", 7)
     again, blocked = jaccard_graph(sets, 0.2)
     assert again == genes
     assert (blocked.toarray() == plain.toarray()).all()

@@ -109,7 +109,7 @@ def test_levels_are_those_of_the_whole_graph() -> None:
     path = Hierarchy.make({"X:a": [], "X:b": ["X:a"], "X:c": ["X:a", "X:b"]}, {})
     found = TypeLevels(path, ["X:a", "X:c", "X:b"])
     assert found.above.tolist() == [[True, False, False], [True, True, True], [True, False, True]]
-    from kg.pagerank import PageRank, levels
+    from kg.measures.pagerank import PageRank, levels
 
     walks = PageRank(path.ids, [("X:b", "X:a"), ("X:c", "X:b")])
     order = [0, 2, 1]

@@ -88,7 +88,7 @@ class Dataset:
 
 def cell_ontology() -> tuple[Hierarchy, str]:
     """The Cell Ontology and its version, read from the pinned file: no built graph is needed."""
-    from kg.cellxgene import read_cellxgene
+    from kg.readers.cellxgene import read_cellxgene
 
     loaded = read_cellxgene(sources.path("cl"))
     labels = {t.id: t.label for t in loaded.terms if t.id.startswith("CL:") and not t.obsolete}

@@ -327,7 +327,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _active_cl() -> set[str]:
-    from kg.cellxgene import read_cellxgene
+    from kg.readers.cellxgene import read_cellxgene
 
     loaded = read_cellxgene(sources.path("cl"))
     return {term.id for term in loaded.terms if term.id.startswith("CL:") and not term.obsolete}

@@ -42,7 +42,7 @@ def carried(graph: KnowledgeGraph, diseases: Sequence[Curie], wanted: Sequence[C
     """Which disease has which phenotype, [diseases, phenotypes], as stated and not denied."""
     from scipy.sparse import csr_array
 
-    from kg.associations import MondoIndex, read_phenotypes
+    from kg.readers.associations import MondoIndex, read_phenotypes
     from kg.terms import Release
 
     terms = {t.id: t for t in graph.terms_of(Category.DISEASE, obsolete=True)}

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from encoders.celltypes.transfer import Principal
 from kg.backoff import Hierarchy
-from kg.pagerank import PageRank
+from kg.measures.pagerank import PageRank
 from kg.terms import Curie
 from training.annotation.data import cell_ontology, load
 from training.evaluate.figures import Report, versions

@@ -9,8 +9,8 @@ all of length 1/sqrt(temperature), so that products are cosines over the tempera
 :func:`inter`          at every level of likeness, cells as near as that are told from those farther
 =====================  ============================================================================
 
-Levels are made of personalised PageRank on the pinned Cell Ontology (:mod:`kg.pagerank`). A type
-above the anchor's is no counter-example of it.
+Levels are made of personalised PageRank on the pinned Cell Ontology (:mod:`kg.measures.pagerank`).
+A type above the anchor's is no counter-example of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kg.backoff import Hierarchy
-from kg.pagerank import PageRank, levels
+from kg.measures.pagerank import PageRank, levels
 from kg.terms import Curie
 
 __all__ = ["TEMPERATURE", "TypeLevels", "inter", "intra", "regularised", "scaled"]

@@ -1,0 +1,1 @@
+"""How alike two terms or genes are: information content, shared ancestors, walks."""

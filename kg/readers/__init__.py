@@ -1,0 +1,1 @@
+"""Sources read into terms and typed edges, with their release: a reader each."""
