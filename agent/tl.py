@@ -46,7 +46,7 @@ def annotate(
     candidates
         Only answers at or below these Cell Ontology terms.
     tissue
-        UBERON id of the tissue: types that were never reported from it are less expected.
+        Id or name of the tissue: types that were never reported from it are less expected.
     encoder
         What speaks beside the markers: ``"obsm:KEY"``, an embedding of the dataset, or the name
         of an encoder (``"gene-text"``); by default nothing does.
