@@ -26,7 +26,7 @@ from encoders.labels import naming
 from kg.backoff import Hierarchy
 from kg.terms import Curie
 from training.holdout import split_of_term
-from training.instruction_wordings import DEV, KEPT, MORE, WORDINGS
+from training.instruction_wordings import CLOSING, DEV, KEPT, MORE, WORDINGS
 
 __all__ = [
     "ABSTAIN",
@@ -125,6 +125,8 @@ class Writer:
         Whether facts and question are short enough.
     cells
         Types of which there are cells; kinds with cells ask about these alone.
+    closing
+        Also the wordings of the closing steps, in the training split.
     """
 
     def __init__(
@@ -137,8 +139,10 @@ class Writer:
         cells: Collection[Curie] = (),
         seed: int = 0,
         fits: Callable[[str], bool] = lambda text: True,
+        closing: bool = False,
     ) -> None:
         self.hierarchy, self.split, self.fits = hierarchy, split, fits
+        self.closing = closing
         self.random = random.Random(f"{split} {seed}")  # noqa: S311 - nothing secret
         self.unseen = frozenset(unseen)
         own = [t for t in hierarchy.ids if split_of_term(t, self.unseen) == split]
@@ -195,7 +199,8 @@ class Writer:
 
     def _wording(self, kind: str) -> str:
         if self.split == "train":
-            return self.random.choice((*WORDINGS[kind], *MORE[kind]))
+            late = CLOSING.get(kind, ()) if self.closing else ()
+            return self.random.choice((*WORDINGS[kind], *MORE[kind], *late))
         own = KEPT if self.split == "test" else DEV
         return self.random.choice((own if self.random.random() < 1 / 3 else WORDINGS)[kind])
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from encoders.adapter import BIO
 
-__all__ = ["DEV", "KEPT", "MORE", "WORDINGS"]
+__all__ = ["CLOSING", "DEV", "KEPT", "MORE", "WORDINGS"]
 
 WORDINGS: Mapping[str, tuple[str, ...]] = {
     "yes_no": (
@@ -117,6 +117,31 @@ MORE: Mapping[str, tuple[str, ...]] = {
 }
 """Wordings of the training split alone: with one or two of a kind, a model learns these by heart
 and answers a third one in another kind's form."""
+
+CLOSING: Mapping[str, tuple[str, ...]] = {
+    "yes_no": (
+        "Is it right that {a} is a {b}?",
+        "Do the facts say that {a} is a {b}?",
+        "Does it follow that {a} is a {b}?",
+        "Given this, is {a} a {b}?",
+        "From the facts, is {a} a {b}?",
+        "Yes or no: is {a} a {b}?",
+        "Tell whether {a} is a {b}.",
+        "Is {a} a type of {b}?",
+        "Is {a} a sort of {b}?",
+        "Is each {a} also a {b}?",
+        "Is {a} an example of {b}?",
+        "Is {a} under {b}?",
+        "Does {a} stand below {b}?",
+        "Does being a {a} mean being a {b}?",
+        "Are we told that {a} is a {b}?",
+        "Is {b} above {a}?",
+        "Does {b} include every {a}?",
+        "Is {b} a broader type of {a}?",
+    ),
+}
+"""Wordings that training has beside those in its closing steps: of a question of yes or no a model
+that knows seven answers others with No too often."""
 
 DEV: Mapping[str, tuple[str, ...]] = {
     "yes_no": ("May we call {a} a {b}?", "Do we have here that {a} is a {b}?"),

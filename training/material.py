@@ -34,8 +34,8 @@ LEARNT: Mapping[Kind, float] = {
 type: a name is written right once it has been written a dozen times."""
 
 CLOSING: Mapping[Kind, float] = {
-    "type": 0.56, "parent": 0.02, "markers": 0.02, "member": 0.03, "choice": 0.03,
-    "fact_parent": 0.08, "fact_marker": 0.07, "certainty": 0.05, "abstain": 0.14,
+    "type": 0.54, "parent": 0.02, "markers": 0.02, "member": 0.03, "choice": 0.03, "yes_no": 0.08,
+    "fact_parent": 0.07, "fact_marker": 0.06, "certainty": 0.04, "abstain": 0.11,
 }  # fmt: skip
 """The same for the steps at the end: names above all among the questions about cells, and single
 questions on facts beside them, since a model that goes on with names alone forgets to abstain."""
@@ -61,6 +61,7 @@ def instructions(
     *,
     seed: int = 0,
     shares: Mapping[Kind, float] = LEARNT,
+    closing: bool = False,
 ) -> tuple[list[Item], list[list[Item]], list[str]]:
     """About ``n`` items of the training terms, half as many talks, and definitions of the terms.
 
@@ -76,6 +77,8 @@ def instructions(
         Of the items.
     shares
         Of the kinds of items.
+    closing
+        Whether these are the steps at the end, which have more wordings.
     """
     items, talks = (
         Writer(
@@ -85,6 +88,7 @@ def instructions(
             markers=marker_lists(found.unseen),
             cells=set(found.cells.types),
             seed=seed,
+            closing=closing,
             fits=partial(_fits, language, most),
         )
         for most in (TOKENS, TALK_TOKENS)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["instruct"]
 
-_CLOSING_ITEMS, _CLOSING_PATTERN = 6_000, "CCFCCTCCPC"
+_CLOSING_ITEMS, _CLOSING_PATTERN = 8_000, "CCTCFCCTCCPCCTCCFCTC"
 _CLOSING_RATE, _CLOSING_BLEND = 0.5, 0.75
 """Of the steps at the end: items, kinds of steps, the rate as a share of that before, and the share
 of cells that are mixed. On names alone a model unlearns to abstain
@@ -49,7 +49,7 @@ def instruct(
     steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.")] = None,
     closing: Annotated[
         int, typer.Option(help="Steps at the end: names of types, and facts beside them.", min=0)
-    ] = 360,
+    ] = 500,
     keep: Annotated[
         float,
         typer.Option(help="Share of what the layers add that is kept at the end.", min=0, max=1),
@@ -143,7 +143,7 @@ def _close(
     rate = _CLOSING_RATE * config.loop.learning_rate
     loop = replace(config.loop, steps=steps, learning_rate=rate)
     some, talks, plain = instructions(
-        found, model.language, _CLOSING_ITEMS, seed=options.seed, shares=CLOSING
+        found, model.language, _CLOSING_ITEMS, seed=options.seed, shares=CLOSING, closing=True
     )
     model.load_state_dict(made.state_dict())  # the same unless the projector was trained as well
     config = replace(config, pattern=_CLOSING_PATTERN, blend=_CLOSING_BLEND, loop=loop)

@@ -28,6 +28,7 @@ from training.instruction_data import (
     verdict,
     yes_no,
 )
+from training.instruction_wordings import CLOSING as CLOSING_WORDINGS
 from training.instruction_wordings import DEV, KEPT, MORE, WORDINGS
 
 
@@ -182,7 +183,19 @@ class TestKinds:
         assert all(group.keys() == WORDINGS.keys() for group in groups)
         for kind in WORDINGS:
             every = [wording for group in groups for wording in group[kind]]
+            every += CLOSING_WORDINGS.get(kind, ())
             assert len(set(every)) == len(every), kind
+
+    def test_the_closing_steps_alone_have_their_wordings(self) -> None:
+        starts = [one.partition("{")[0] for one in CLOSING_WORDINGS["yes_no"]]
+        late = tuple(one for one in starts if len(one.split()) > 2)
+
+        def asked(split: Literal["train", "dev", "test"], closing: bool) -> int:
+            some = yes_no(writer(split, closing=closing), 60)
+            return sum(item.question.startswith(late) for item in some)
+
+        assert asked("train", True) > 5
+        assert asked("train", False) == asked("dev", True) == asked("test", True) == 0
 
     def test_the_shares_of_what_is_learnt_and_of_what_is_scored_are_whole(self) -> None:
         from training.material import CLOSING, LEARNT
@@ -190,8 +203,7 @@ class TestKinds:
         for shares in (KINDS, LEARNT, CLOSING):
             assert sum(shares.values()) == pytest.approx(1)
         assert KINDS.keys() == LEARNT.keys()
-        # Of yes or no the talks have enough; every other form is shown until the end.
-        assert CLOSING.keys() == KINDS.keys() - {"yes_no"}
+        assert CLOSING.keys() == KINDS.keys(), "every form is shown until the end"
 
     @given(st.integers(0, 10_000))
     def test_a_list_is_read_as_it_says_or_not_at_all(self, seed: int) -> None:
