@@ -57,11 +57,11 @@ def labels(*names: str) -> Any:
 
 
 def screen(cells: int = 20, seed: int = 0) -> Screen:
-    """Three labels with three guides each: AA raises the first genes, BB lowers the last."""
+    """Three labels, a guide of each in each fold: AA raises the first genes, BB lowers the last."""
     draw = np.random.default_rng(seed)
     named, guides, rows = [], [], []
     for name, shift in (("AA", 1.0), ("BB", -1.0), (NONE, 0.0)):
-        for guide in range(3):
+        for guide in range(4):
             x = draw.normal(2, 0.5, (cells, 12))
             x[:, :4] += max(shift, 0)
             x[:, 8:] += min(shift, 0)
@@ -270,7 +270,7 @@ def test_the_answer_is_a_prediction_with_its_figure(trained: KnockedOut) -> None
     some = screen(seed=5)
     chosen = some.values[some.labels == "AA"]
     found = trained.predict(chosen, some.genes)
-    assert found.about == "which gene is knocked out in 60 cells"
+    assert found.about == "which gene is knocked out in 80 cells"
     assert found.measured == MEASURED
     assert {one.id for one in found.ranked} == {"AA", "BB", NONE}
     assert sum(one.score for one in found.ranked) == pytest.approx(1, abs=0.02)

@@ -71,10 +71,10 @@ def test_guides_are_drawn_alike_and_left_out() -> None:
     scores = fitted.panel.scores(some.values[few], some.genes)
     source = ExpressionSource(fitted, scores, own, guides, (1,))
     drawn = [str(guides[rows[0]]) for rows in source.cells(np.random.default_rng(0), 900)]
-    assert 70 < drawn.count("AAg0") < 130  # of nine guides one, though it has 2 cells of 162
+    assert 48 < drawn.count("AAg0") < 102  # of twelve guides one, though it has 2 cells of 222
     assert source.shares() == {"AA": 1 / 3, "BB": 1 / 3, NONE: 1 / 3}
     kept, left = source.split(3)
-    assert (len(kept.rows), len(left.rows)) == (6, 3)
+    assert (len(kept.rows), len(left.rows)) == (8, 4)
     assert not {tuple(one) for one in kept.rows} & {tuple(one) for one in left.rows}
 
 

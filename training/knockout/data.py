@@ -44,7 +44,7 @@ CONTROLS = (
 )  # fmt: skip
 """What control cells are called, compared without case."""
 
-DEAL = 1
+DEAL = 2
 """How the guides of a screen of cells are dealt into folds: stated before anything was scored on
 it (docs/experiments/knockout.md)."""
 

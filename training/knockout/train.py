@@ -123,7 +123,7 @@ class KnockoutConfig:
     )
     teach: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=250, learning_rate=2e-3, weight_decay=0.01, warmup=0.1, save_every=20,
+            steps=600, learning_rate=2e-3, weight_decay=0.01, warmup=0.1, save_every=20,
             develop_every=50, threads=1,
         )
     )  # fmt: skip
