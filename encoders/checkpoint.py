@@ -74,6 +74,8 @@ def load(folder: Path, name: str) -> tuple[dict[str, torch.Tensor], dict[str, An
     from safetensors.torch import load as from_bytes
 
     path = folder / f"{name}.json"
+    if not folder.is_dir():
+        raise BadFile(f"there is no folder {folder}; expected one with {path.name} in it")
     try:
         document = json.loads(path.read_text("utf-8"))
         content = path.with_suffix(".safetensors").read_bytes()

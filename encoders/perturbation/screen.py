@@ -29,6 +29,9 @@ COLUMNS = (
 """Columns in which screens keep what was perturbed (scPerturb's, GEARS's and Perturb-seq's names),
 in the order in which they are tried."""
 
+ENOUGH = 10
+"""Control cells that a kind of cells needs to be compared with its own."""
+
 KINDS = ("dataset", "cell_line", "cell_type")
 """Columns whose values should not be compared with each other's controls."""
 
@@ -148,7 +151,8 @@ def read_screen(
     cells
         Only the cells for which ``COLUMN=VALUE`` holds.
     within
-        A column whose values are compared with their own controls only.
+        A column whose values are compared with their own controls only; by default the first of
+        :data:`KINDS` that tells several, where each of them has controls enough.
     layer
         The matrix to use; see :func:`data.h5ad.open_cells`.
     called
@@ -170,11 +174,13 @@ def read_screen(
         mask = opened.where(cells) if cells else np.ones(opened.n_cells, dtype=bool)
         key = column or _found_column(opened, mask, control)
         labels = np.asarray(opened.column(key).astype(str).to_numpy(), dtype=object)
-        kinds = _kinds(opened, within)
         names = _names(labels[mask], opened.name, key, control)
+        several = [] if cells or within else _several(opened, mask)
+        own = bool(several) and _have_controls(opened, several[0], labels, mask, names)
+        kinds = _kinds(opened, several[0] if own else within)
         groups, members = _groups(labels, kinds, mask, names, need_perturbations)
         sums, squares = _moments(opened, members, len(groups), mask)
-        mixed = [] if cells or within else _mixed(opened, mask)
+        mixed = _mixed(opened, several[0], mask, own) if several else []
         notes = (*opened.notices, *mixed, *_odd_control(control))
         genes, where, gain = opened.genes, opened.name, _gain(opened, mask)
     counts = np.bincount(members[members >= 0], minlength=len(groups))
@@ -224,18 +230,39 @@ def _gain(opened: Any, mask: NDArray[np.bool_]) -> str:
     return ""
 
 
-def _mixed(opened: Any, mask: NDArray[np.bool_]) -> list[str]:
-    """What to say of a file that holds several kinds of cells, all compared with all controls."""
-    for name in KINDS:
-        if name in opened.columns:
-            kinds = sorted(set(opened.column(name).astype(str).to_numpy()[mask]))
-            if len(kinds) > 1:
-                return [
-                    f"{name} holds {', '.join(kinds[:4])}; all are compared with all controls: "
-                    f"--within {name} compares each with its own, --cells '{name}={kinds[0]}' "
-                    "takes one"
-                ]
-    return []
+def _several(opened: Any, mask: NDArray[np.bool_]) -> list[str]:
+    """The columns of :data:`KINDS` that tell several kinds of cells."""
+    return [
+        name for name in KINDS
+        if name in opened.columns and len(set(opened.column(name).astype(str).to_numpy()[mask])) > 1
+    ]  # fmt: skip
+
+
+def _have_controls(
+    opened: Any,
+    name: str,
+    labels: NDArray[Any],
+    mask: NDArray[np.bool_],
+    names: dict[str, tuple[str, ...]],
+) -> bool:
+    """Whether each kind of perturbed cells has :data:`ENOUGH` controls of its own."""
+    kinds = opened.column(name).astype(str).to_numpy()[mask]
+    genes = [names.get(label) for label in labels[mask]]
+    controls = Counter(kind for kind, some in zip(kinds, genes, strict=True) if some == ())
+    return all(controls[kind] >= ENOUGH for kind, some in zip(kinds, genes, strict=True) if some)
+
+
+def _mixed(opened: Any, name: str, mask: NDArray[np.bool_], own: bool) -> list[str]:
+    """What to say of a file that holds several kinds of cells."""
+    kinds = sorted(set(opened.column(name).astype(str).to_numpy()[mask]))
+    told = f"{name} holds {', '.join(kinds[:4])}; "
+    one = f"--cells '{name}={kinds[0]}' takes one"
+    if own:
+        return [f"{told}each is compared with its own controls, as by --within {name}: {one}"]
+    return [
+        f"{told}not each has {ENOUGH} control cells, so all are compared with all controls, and "
+        f"what differs between them shows as an effect: {one}"
+    ]
 
 
 def _odd_control(control: str | None) -> list[str]:

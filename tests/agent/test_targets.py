@@ -8,9 +8,16 @@ from pathlib import Path
 import h5py
 import pytest
 
+from agent.cli.console import options
 from agent.cli.main import run
 from agent.cli.targets import apart, to_write, whole
 from data.errors import BadInput, CelloquyError
+
+
+@pytest.fixture(autouse=True)
+def _aloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options outlive a command: an earlier test may have asked for silence."""
+    monkeypatch.setattr(options, "quiet", False)
 
 
 def dataset(file: Path, **parts: str) -> Path:

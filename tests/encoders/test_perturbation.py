@@ -110,7 +110,13 @@ def test_within_compares_with_controls_of_the_same_kind(screen_file: Path) -> No
 def test_several_kinds_of_cells_are_told(screen_file: Path) -> None:
     adata = ad.read_h5ad(screen_file)
     adata.obs["cell_line"] = ["K562", "A549"] * 31 + ["K562"]
-    assert any("--within cell_line" in note for note in read_screen(adata).notes)
+    by_default, asked = read_screen(adata), read_screen(adata, within="cell_line")
+    assert any("own controls, as by --within cell_line" in note for note in by_default.notes)
+    assert (by_default.changes == asked.changes).all()
+    control = adata.obs["perturbation"] == "non-targeting"
+    adata.obs.loc[control, "cell_line"] = "K562"  # the other line has no controls of its own
+    without = read_screen(adata)
+    assert any("all controls, and what differs" in note for note in without.notes)
     for told in (
         read_screen(adata, within="cell_line"),
         read_screen(adata, cells="cell_line=K562"),
