@@ -28,6 +28,7 @@ from encoders.perturbation.genes import GeneSpace, gene_space
 from encoders.perturbation.interaction import Interaction, interaction
 from encoders.perturbation.models import (
     FAMILIES,
+    MEAN,
     Recipe,
     Training,
     change,
@@ -292,6 +293,7 @@ def _why(use: str, recipe: Recipe, worth: Measure) -> str:
         return (
             f"{name} was chosen among {len(FAMILIES['auto'])} models by left-out perturbations, "
             "and the figure is its own"
+            + ("; it says the same whatever gene is asked about" if recipe == MEAN else "")
         )
     others = ", ".join(f"{r.name} {v.mean():.2f}" for r, v in worth.baselines.items())
     return (
