@@ -8,6 +8,7 @@ penalty is chosen by guides of the training cells.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,14 +26,14 @@ PENALTIES = (1e-4, 1e-3, 1e-2)
 FIVE = 5
 
 
-class _Figures:
+class _Figures(ABC):
     """Figures of what each input's share of them is known of, with errors over guides."""
 
     groups: Labels
 
+    @abstractmethod
     def hits(self, figure: str) -> NDArray[np.float64]:
         """Each input's share of a figure: ``top-1``, ``top-5`` or ``MRR``."""
-        raise NotImplementedError
 
     def figure(self, figure: str) -> tuple[float, float]:
         """A figure and its standard error over guides."""
